@@ -21,7 +21,7 @@ from soundlift.common.settings import Settings
 FOLDER = Path(__file__).parent
 EMAIL, PASSWORD = "ada@example.org", "a password for pictures"
 WINDOW, PHONE = {"width": 920, "height": 1180}, {"width": 390, "height": 844}
-PATIENCE_MILLISECONDS = 600_000
+TIMEOUT_MILLISECONDS = 600_000
 SLOW_BYTES_PER_SECOND = 400_000
 NOISE = "anoisesrc=color=pink:amplitude=0.7:sample_rate=44100"
 LOUDNESS = "0.05+0.95*abs(sin(0.017*t+0.4)*sin(0.043*t+1))*(0.5+0.5*sin(0.61*t))"  # changes as in speech and music
@@ -34,8 +34,8 @@ def main() -> None:
         services = Services(Settings.from_environment({"SOUNDLIFT_DATA": name}))
         services.users.add(EMAIL, services.passwords.hash(PASSWORD))
         page = browser.new_page(base_url=url, viewport=WINDOW, device_scale_factor=2, locale="en-GB")
-        page.set_default_timeout(PATIENCE_MILLISECONDS)
-        expect.set_options(timeout=PATIENCE_MILLISECONDS)
+        page.set_default_timeout(TIMEOUT_MILLISECONDS)
+        expect.set_options(timeout=TIMEOUT_MILLISECONDS)
         page.goto("/web/")
         _sign_in(page)
         _show_every_state(page, folder)

@@ -30,6 +30,8 @@ from tests.factories.jobs import age, claimed_job, failed_job, job_now, notified
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 SOUND = bytes(range(256)) * 4096
 
 

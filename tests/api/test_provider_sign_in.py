@@ -44,6 +44,8 @@ from tests.factories.problems import assert_problem
 from tests.factories.sessions import ADA, COOKIE, PAGE_HEADERS, is_live
 from tests.fixtures.functions import Call
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 NEW = "new@example.org"
 ROOT = Path(__file__).parents[2]
 

@@ -20,6 +20,8 @@ from tests.factories.jobs import MP4, job_now, ready_job
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 Fields = list[tuple[str, str | bytes]]
 PLACES = [
     "query of a raw body",

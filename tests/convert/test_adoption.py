@@ -28,6 +28,8 @@ from tests.factories.media import store
 from tests.factories.problems import assert_problem
 from tests.factories.stores import WatchedStore
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 Post = Callable[..., TestResponse]
 FID = "0123456789abcdef01234567"
 OWNER = "ada@example.org"

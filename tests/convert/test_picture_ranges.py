@@ -31,6 +31,8 @@ from tests.factories.clips import ffmpeg
 from tests.factories.jobs import job_now, queued_job
 from tests.factories.stores import Watched, WatchedStore
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 MEGABYTE = 2**20
 FIRST = 1000  # offset of the first sample in generated files
 SIZE = 100 * MEGABYTE

@@ -19,6 +19,8 @@ from tests.factories.clips import ffmpeg
 from tests.factories.jobs import age, job_now, queued_job
 from tests.factories.stores import RefusingStore, WatchedStore, broken_store
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
 def test_a_store_that_fails_during_a_read_costs_no_attempt(services: Services, tmp_path: Path, share: float) -> None:

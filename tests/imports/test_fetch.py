@@ -34,6 +34,8 @@ from tests.imports.sources import (
 )
 from tests.outbound.servers import RawServer, redirect, response
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 AN_HOUR_AGO = ("Last-Modified: Wed, 21 Oct 2015 07:28:00 GMT", "Date: Wed, 21 Oct 2015 08:28:00 GMT")
 
 

@@ -11,6 +11,8 @@ from devservers.prometheus import promtool
 from tests.factories.manifests import ROOT
 from tests.observability.expressions import ALERTS, FOLDER
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 CASES = yaml.safe_load((FOLDER / "alerts-test.yaml").read_text())["tests"]
 NAMES = [alert["alert"] for alert in ALERTS]
 RUNBOOK = "docs/alerts.md"

@@ -12,6 +12,8 @@ import pytest
 
 from tests.openapi.document import operations, read_document
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 ROOT = Path(__file__).parents[2]
 API = read_document()
 

@@ -23,6 +23,8 @@ from soundlift.common.outbound.limits import OutboundLimits
 from soundlift.common.outbound.request import OutboundRequest
 from tests.outbound.servers import LOOPBACK, Answer, RawServer, client, dripped, redirect, response
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 QUICK = OutboundLimits(connect_seconds=0.5, head_seconds=0.5, idle_seconds=0.5, total_seconds=1.0, max_bytes=10_000)

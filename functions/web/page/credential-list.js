@@ -7,6 +7,7 @@ import { announce } from "./announcer.js";
 import { ApiError, request } from "./api.js";
 import { button, labelled } from "./controls.js";
 import { element, whileBusy } from "./dom.js";
+import { session } from "./session.js";
 
 /** A view that loads its list anew each time that it is shown, and forgets a secret when it is hidden. */
 export class CredentialList extends HTMLElement {
@@ -41,6 +42,7 @@ export class CredentialList extends HTMLElement {
       event.preventDefault();
       void whileBusy(make, () => this.make());
     });
+    session.addEventListener("signed-out", () => form.reset()); // what one user has typed is not for the next one
     this.append(element("h1", {}, heading), element("p", { class: "muted" }, ...lead), form, this.#made, this.#problem, this.#list,
       element("div", { class: "actions" }, this.#again));
     this.attributeChangedCallback();
@@ -92,8 +94,10 @@ export class CredentialList extends HTMLElement {
     this.#again.hidden = true;
     /** @type {unknown[]} */
     let items = [];
-    const loaded = await this.try(async () => (items = (await request("GET", this.path))[this.property]));
-    this.#again.hidden = loaded;
+    const loaded = await this.try(async () => (items = (await request("GET", this.path))[this.property]), (detail) => {
+      this.#problem.textContent = detail;
+      this.#again.hidden = false;
+    });
     if (!loaded) return;
     this.#list.replaceChildren(...items.map((item) => this.row(item)));
     if (!items.length) this.#list.append(element("li", { class: "muted" }, this.none));

@@ -33,7 +33,7 @@ export class Deliveries extends HTMLElement {
     super();
     this.#address = `/hooks/${hook}`;
     this.#enabled = enabled;
-    this.#list = element("ul", { class: "deliveries", "aria-label": `Deliveries to ${url}` });
+    this.#list = element("ul", { class: "deliveries", tabindex: -1, "aria-label": `Deliveries to ${url}` });
   }
 
   connectedCallback() {
@@ -79,14 +79,17 @@ export class Deliveries extends HTMLElement {
   async #load() {
     /** @type {{deliveries: Delivery[]}} */
     const { deliveries } = await request("GET", `${this.#address}/deliveries`, { query: { limit: SHOWN } });
+    const focused = [...this.#list.children].findIndex((item) => item.contains(document.activeElement));
     this.#list.replaceChildren(...deliveries.map((delivery) => this.#item(delivery)));
     if (!deliveries.length) this.#list.append(element("li", { class: "muted" }, "Nothing has been sent yet."));
+    if (focused >= 0) /** @type {HTMLElement} */ (this.#list.children[focused]?.querySelector("button, a") ?? this.#list).focus();
     return deliveries;
   }
 
   /** @param {Delivery} delivery */
   #item(delivery) {
     const again = button("Send again", () => whileBusy(again, () => this.send(`deliveries/${delivery.id}/replay`)));
+    again.ariaLabel = `Send again: ${delivery.type}, ${formatMoment(delivery.created_at)}`;
     const next = delivery.next_attempt_at && delivery.attempts ? `, next ${formatMoment(delivery.next_attempt_at)}` : "";
     const outcome = `${OUTCOMES[delivery.status]}, ${count(delivery.attempts, "attempt")}${next}`;
     const type = delivery.job_id ? element("a", { href: `#job=${delivery.job_id}` }, delivery.type) : delivery.type;

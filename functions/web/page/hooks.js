@@ -1,5 +1,6 @@
 /** The webhooks of the signed-in user: add, test, disable and remove them, and make new secrets, which are shown once. */
 
+import { announce } from "./announcer.js";
 import { request } from "./api.js";
 import { confirmed } from "./confirm.js";
 import { button, checkbox, labelled } from "./controls.js";
@@ -8,15 +9,13 @@ import { element, whileBusy } from "./dom.js";
 import { Deliveries } from "./hook-deliveries.js";
 import { escaped } from "./printable.js";
 
-const LONGEST_URL = 2048;
-
 /**
  * @typedef {{id: string, url: string, all_jobs: boolean, state: "active" | "failing" | "disabled", detail: string | null}} Hook
  */
 
 /** The form and the list of webhooks. */
 export class Hooks extends CredentialList {
-  #url = labelled("Address", element("input", { type: "url", autocomplete: "off", placeholder: "https://…", maxlength: LONGEST_URL }));
+  #url = labelled("Address", element("input", { type: "url", autocomplete: "off", placeholder: "https://…" }));
   #named = checkbox("Only for uploads that choose it in their options");
 
   heading = "Webhooks";
@@ -81,7 +80,9 @@ export class Hooks extends CredentialList {
    * @param {boolean} enabled
    */
   async #change(hook, enabled) {
-    if (await this.try(() => request("PATCH", `/hooks/${hook.id}`, { json: { enabled } }))) await this.reload();
+    if (!(await this.try(() => request("PATCH", `/hooks/${hook.id}`, { json: { enabled } })))) return;
+    announce(`${escaped(hook.url)} is ${enabled ? "enabled" : "disabled"}.`);
+    await this.reload();
   }
 
   /** @param {Hook} hook */
@@ -95,7 +96,9 @@ export class Hooks extends CredentialList {
   /** @param {Hook} hook */
   async #remove(hook) {
     if (!(await confirmed(`Remove ${escaped(hook.url)}?`, "It gets no more messages.", "Remove"))) return;
-    if (await this.try(() => request("DELETE", `/hooks/${hook.id}`))) await this.reload();
+    if (!(await this.try(() => request("DELETE", `/hooks/${hook.id}`)))) return;
+    announce(`${escaped(hook.url)} is removed.`);
+    await this.reload();
   }
 }
 

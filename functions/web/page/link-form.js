@@ -6,14 +6,13 @@ import { labelled } from "./controls.js";
 import { element, whileBusy } from "./dom.js";
 import { keyHeader, newKey } from "./upload-key.js";
 
-const LONGEST = 2048;
-
 /** The form, which takes the focus once it is in the page; it fires `imported` when the server has accepted a link. */
 export class LinkForm extends HTMLElement {
-  #link = labelled("Link to a video", element("input", { type: "url", maxlength: LONGEST, autocomplete: "off", spellcheck: false, placeholder: "https://" }));
+  #link = labelled("Link to a video", element("input", { type: "url", autocomplete: "off", spellcheck: "false", placeholder: "https://" }));
   #submit = element("button", { class: "primary" }, "Convert link");
   #options;
   #key = newKey();
+  #wanted = "";
 
   /** @param {() => Map<string, string> | null} options returns what the video is converted with; null if a value is wrong */
   constructor(options) {
@@ -27,7 +26,6 @@ export class LinkForm extends HTMLElement {
       event.preventDefault();
       void whileBusy(this.#submit, () => this.#import());
     });
-    this.#link.control.addEventListener("input", () => { this.#key = newKey(); });
     this.append(form);
     this.#link.control.focus();
   }
@@ -38,14 +36,16 @@ export class LinkForm extends HTMLElement {
     this.#link.showProblem("");
     const options = this.#options();
     if (!options) return;
+    const json = { ...Object.fromEntries(options), url };
+    const wanted = JSON.stringify(json);
+    if (wanted !== this.#wanted) [this.#wanted, this.#key] = [wanted, newKey()]; // a repeated request has the same key
     try {
-      const headers = keyHeader(this.#key);
-      await request("POST", "/upload", { json: { ...Object.fromEntries(options), url }, headers });
+      await request("POST", "/upload", { json, headers: keyHeader(this.#key) });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       return this.#refuse(error.detail);
     }
-    this.#key = newKey();
+    this.#wanted = "";
     this.#link.control.value = "";
     announce("The server fetches the video from the link. It appears in the list.");
     this.dispatchEvent(new Event("imported"));

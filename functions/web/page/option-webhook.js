@@ -30,9 +30,9 @@ export class WebhookOption extends HTMLElement {
     this.#choice.control.selectedIndex = 0;
   }
 
-  /** Load the webhooks, and keep the choice if it is still among them. */
+  /** Load the webhooks if they can be seen or one is chosen, and keep the choice if it is still among them. */
   async load() {
-    if (!session.identity || !this.parentElement?.checkVisibility()) return;
+    if (!session.identity || !(this.value || this.parentElement?.checkVisibility())) return;
     try {
       this.#show((await request("GET", "/hooks")).webhooks);
     } catch (error) {

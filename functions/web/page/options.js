@@ -128,8 +128,18 @@ export class Options extends HTMLElement {
 
   /** Clear what belonged to the files that have just been taken. */
   clearForNextFiles() {
+    this.#clear(OF_ONE_FILE);
+  }
+
+  /** Clear all that a user has typed and the browser does not remember. */
+  clearForNextUser() {
+    this.#clear(this.#tags.keys());
+  }
+
+  /** @param {Iterable<string>} tags */
+  #clear(tags) {
     this.#trim.reset();
-    for (const name of OF_ONE_FILE) {
+    for (const name of tags) {
       const tag = this.#tags.get(name);
       if (tag) tag.control.value = "";
     }

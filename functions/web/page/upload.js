@@ -224,7 +224,7 @@ export class UploadPanel extends HTMLElement {
     this.#queue.removeAll();
     this.#staged.takeAll();
     this.#interrupted.clear();
-    this.#options.clearForNextFiles();
+    this.#options.clearForNextUser();
   }
 }
 

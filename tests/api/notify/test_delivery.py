@@ -30,6 +30,8 @@ from tests.factories.jobs import (
 )
 from tests.factories.problems import assert_problem
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 
 def _event(**data: object) -> CloudEvent:
     return CloudEvent({"type": MP3_READY, "source": "/forged", "id": "1", "specversion": "1.0"}, data)
