@@ -55,8 +55,8 @@ def _work(job: Job, services: Services) -> Job | None:
         ended = services.jobs.find(following.id)
         is_over = time.monotonic() - began > TURN_SECONDS or services.shutdown.is_overdue(0)
         following = None if is_over else services.jobs.next_import(job.username)
-        if following and ended and ended.state == State.QUEUED:
-            services.jobs.send_soon(ended)
+        if following and ended:
+            services.jobs.resend_soon([ended.id])
     if ended is None:
         return services.jobs.find(job.id)
     services.jobs.send_next_import_soon(job.username)

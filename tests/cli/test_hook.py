@@ -94,7 +94,7 @@ def test_a_webhook_is_added_tested_replayed_rotated_and_removed(
         assert len(shown) == 2
         assert shown[0].startswith(f"{delivery.id}  ") and "answered with the status 500" in shown[0]
 
-    assert "disabled: Its owner" in run("hook", "disable", receiver.url, **environment).stdout
+    assert "disabled: You have" in run("hook", "disable", receiver.url, **environment).stdout
     assert run("hook", "test", receiver.url, **environment).returncode == 5
     assert run("hook", "enable", receiver.url, **environment).stdout.endswith("  active\n")
     assert run("hook", "remove", receiver.url, **environment).stdout == f"Removed {receiver.url}.\n"

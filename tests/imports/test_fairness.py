@@ -10,11 +10,12 @@ from threading import Event
 from devservers.waiting import wait_for
 from functions.fetch.handler import fetch
 from soundlift.common.events import VIDEO_UPLOADED, event_for
+from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.model import State
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
 from tests.factories.jobs import MP4, job_now
-from tests.imports.sources import Source, allow_loopback, importing_job, source_rows
+from tests.imports.sources import Source, age_source, allow_loopback, importing_job, source_rows
 from tests.outbound.servers import RawServer, response
 
 LIMIT, SLOW = 2, "/slow.mp4"
@@ -59,6 +60,8 @@ def test_slow_imports_of_one_user_leave_workers_for_other_users(services: Servic
     replied = {reply.get_subject() for reply in replies if reply}
     due = {job.id for job in services.jobs.due()}
     assert replied | due == {job.id for job in jobs}
+    steps = {entry.step for job in jobs for entry in services.jobs.history(job.id)}
+    assert steps == {Step.IMPORTING, Step.IMPORT_CLAIMED, Step.QUEUED}  # nobody has failed to send an event
 
 
 def test_a_worker_that_takes_no_more_imports_makes_the_event_of_the_next_one_due(services: Services) -> None:
@@ -79,6 +82,7 @@ def test_a_worker_that_takes_no_more_imports_makes_the_event_of_the_next_one_due
     assert reply.get_subject() == first.id
     assert [job_now(services, job.id).state for job in (second, third)] == [State.IMPORTING] * 2
     assert [job.id for job in services.jobs.due_imports()] == [second.id]
+    assert [entry.step for entry in services.jobs.history(second.id)] == [Step.IMPORTING]
 
 
 def test_an_import_that_pauses_after_a_failure_is_not_repeated_earlier_because_a_place_is_free(
@@ -91,3 +95,25 @@ def test_an_import_that_pauses_after_a_failure_is_not_repeated_earlier_because_a
         fetch(event_for(importing_job(services, server.url)), services)
         assert len(broken.heads) == 1
     assert [(row.job, row.attempts) for row in source_rows(services)] == [(paused.id, 1)]
+
+
+def test_a_further_attempt_whose_event_found_no_place_takes_the_place_of_the_import_that_ends(
+    services: Services,
+) -> None:
+    allow_loopback(services)
+    services.settings = replace(services.settings, import_concurrency=1)
+    with HeldServer().running() as server, ThreadPoolExecutor(1) as pool:
+        repeated, slow = (importing_job(services, server.url + path) for path in ("", SLOW))
+        failed = services.jobs.claim_import(repeated)
+        assert failed is not None
+        assert services.jobs.release_import(failed, cause="503", after=0)
+        age_source(services, repeated, 31)
+        worker = pool.submit(fetch, event_for(slow), services)
+        wait_for(lambda: server.slow_requests == 1, "the slow import has the only place")
+        assert services.jobs.postpone_import(repeated)
+        assert fetch(event_for(repeated), services) is None
+        server.go_on.set()
+        reply = worker.result(60)
+    assert [job_now(services, job.id).state for job in (repeated, slow)] == [State.QUEUED] * 2
+    assert reply is not None
+    assert reply.get_subject() == repeated.id

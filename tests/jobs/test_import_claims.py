@@ -9,10 +9,11 @@ from functools import partial
 import pytest
 
 from soundlift.common.errors import UploadSuperseded
+from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.model import CLAIM_SECONDS, StoredPart
 from soundlift.common.services import Services
 from tests.factories.jobs import job_now
-from tests.imports.sources import age_source, importing_job
+from tests.imports.sources import age_source, importing_job, source_rows
 
 ADA, BOB = "ada@example.org", "bob@example.org"
 
@@ -63,6 +64,28 @@ def test_each_free_place_makes_the_event_of_another_import_due(services: Service
     assert services.jobs.due_imports() == []
     assert [services.jobs.send_next_import_soon(ADA) for _ in range(3)] == [True, True, False]
     assert {job.id for job in services.jobs.due_imports()} == {job.id for job in jobs}
+    for job in jobs:
+        assert [entry.step for entry in services.jobs.history(job.id)] == [Step.IMPORTING]
+
+
+def test_only_the_limit_makes_a_further_attempt_due_whose_claim_is_refused(services: Services) -> None:
+    claimed, paused, fresh = (importing_job(services) for _ in range(3))
+    failed = services.jobs.claim_import(paused)
+    assert failed is not None
+    assert services.jobs.release_import(failed, cause="503", after=0)
+    age_source(services, paused, 31)
+    assert services.jobs.postpone_import(paused)
+    assert services.jobs.claim_import(replace(paused, video_fid="another"), limit=1) is None
+    assert services.jobs.due_imports() == []
+    assert services.jobs.claim_import(claimed)
+    for job in (claimed, fresh, paused):
+        assert services.jobs.claim_import(job_now(services, job.id), limit=1) is None
+    assert [job.id for job in services.jobs.due_imports()] == [paused.id]
+    assert (following := services.jobs.next_import(ADA)) is not None
+    assert following.id == paused.id
+    (before,) = (row for row in source_rows(services) if row.job == paused.id)
+    assert services.jobs.claim_import(job_now(services, paused.id), limit=1) is None
+    assert before in source_rows(services)  # it remains the most overdue
 
 
 def test_a_worker_whose_file_is_about_to_be_deleted_can_store_no_more_of_it(services: Services) -> None:

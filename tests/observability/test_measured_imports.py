@@ -6,12 +6,14 @@ import pytest
 import sqlalchemy as sa
 
 from functions.fetch.handler import fetch
-from soundlift.common.errors import DatabaseUnavailable, StoreUnavailable
+from soundlift.common.errors import DatabaseUnavailable, StoreUnavailable, UploadSuperseded
 from soundlift.common.events import event_for
-from soundlift.common.jobs.model import ImportClaim
+from soundlift.common.jobs.model import ImportClaim, StoredPart
+from soundlift.common.jobs.quota import Reservation
 from soundlift.common.services import Services
 from tests.factories.jobs import MP4
 from tests.imports.sources import FullStore, Source, age_source, importing_job, job_from
+from tests.jobs.steps import NO_LIMITS
 from tests.observability.conftest import Series
 from tests.outbound.servers import RawServer, redirect, response
 
@@ -71,6 +73,25 @@ def test_a_lost_claim_of_an_import_is_counted_once(measured: Services, series: S
     assert series("imports_total", outcome="lost", code="none") == 1
     assert series("imports_total", outcome="failed", code="not_media") is None
     assert series("import_size_bytes_count") == 0
+
+
+@pytest.mark.parametrize("step", ["save", "reserve", "release"])
+def test_each_step_that_finds_the_claim_of_an_import_lost_ends_the_attempt(
+    measured: Services, series: Series, step: str
+) -> None:
+    claim = claimed_import(measured)
+    measured.jobs.cancel(claim.job_id)
+    part = StoredPart(received=1, state="", length=None, validator=None, file_name=None, content_type=None)
+    for _ in range(2):
+        if step == "save":
+            with pytest.raises(UploadSuperseded):
+                measured.jobs.save_import(claim, part)
+        elif step == "reserve":
+            assert not measured.jobs.reserve_import(claim, "ada@example.org", Reservation(1, NO_LIMITS))
+        else:
+            assert not measured.jobs.release_import(claim, cause="The media store does not answer.")
+    assert series("imports_total", outcome="lost", code="none") == 1
+    assert series("imports_total", outcome="released", code="none") == 0
 
 
 def test_an_import_that_is_given_up_has_its_own_code_from_0_on(measured: Services, series: Series) -> None:

@@ -144,7 +144,7 @@ class ImportRequestSteps(ConversionSteps):
         return self._reschedule(job, now() + FIRST_RESEND_SECONDS, Step.EVENT_RESENT, sources.c.due_at <= now())
 
     def send_import_soon(self, job: Job) -> bool:
-        """Make the event of an import due immediately, after its publication failed."""
+        """Make the event of an import due immediately, and record that its publication failed."""
         return self._reschedule(job, now(), Step.EVENT_UNSENT)
 
     def next_import(self, username: str) -> Job | None:
@@ -157,10 +157,14 @@ class ImportRequestSteps(ConversionSteps):
     def send_next_import_soon(self, username: str) -> bool:
         """Make the event of one more import of a user due immediately, since a place is free for it.
 
-        Concurrent callers have as many places, so each chooses one that is not due yet.
+        Concurrent callers have as many places, so each chooses one that is not due yet. One whose last attempt failed
+        either pauses or is due already. The history has no step for this: nothing has failed, and no event was sent.
         """
         job = self._first_waiting(username, sa.and_(sources.c.attempts == 0, sources.c.due_at > now()))
-        return job is not None and self.send_import_soon(job)
+        if job is None:
+            return False
+        waits = sources.c.job == job.id, is_unclaimed_source
+        return self._database.change(sa.update(sources).where(*waits).values(due_at=now())) == 1
 
     def _first_waiting(self, username: str, condition: sa.ColumnElement[bool]) -> Job | None:
         with self._database.read() as connection:

@@ -50,9 +50,10 @@ class ImportSteps(ImportRequestSteps):
     def claim_import(self, job: Job, *, limit: int = 0, continues: bool = False) -> ImportClaim | None:
         """Claim an import that nobody works on; None if another worker was first.
 
-        None also if its owner has `limit` claimed imports; 0 means no limit. The row must name the same file as in
-        `job`. If the import `continues`, that file remains; otherwise, the caller has deleted it, and the video gets a
-        new id.
+        None also if its owner has `limit` claimed imports; 0 means no limit. A further attempt that is refused for that
+        reason is due from then on, since its event is used up: so it takes the next free place. The row must name the
+        same file as in `job`. If the import `continues`, that file remains; otherwise, the caller has deleted it, and
+        the video gets a new id.
         """
         token, fid = secrets.token_hex(12), job.video_fid if continues else new_media_id()
         unchanged = table.c.id == job.id, is_import(), table.c.video_fid == job.video_fid
@@ -66,10 +67,14 @@ class ImportSteps(ImportRequestSteps):
             .values(claim=token, claimed_until=now() + CLAIM_SECONDS, attempts=sources.c.attempts + 1, due_at=now())
         )
 
+        repeated = sources.c.job == job.id, is_unclaimed_source, sources.c.attempts > 0, sources.c.due_at > now()
+        make_due = sa.update(sources).where(*repeated).values(due_at=now())
+
         def claim(connection: Connection) -> ImportClaim | None:
             if limit:
                 lock_user(connection, job.username)  # concurrent claims could exceed the limit together
                 if count_claimed(connection, job.username) >= limit:
+                    connection.execute(make_due)
                     return None
             # A worker that renews its claim at the last moment keeps it, and the job must still name its file.
             if connection.scalar(lock) is None or not connection.execute(take).rowcount:

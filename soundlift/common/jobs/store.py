@@ -50,7 +50,7 @@ class Jobs(RestorationSteps):
     """The steps of jobs, and the queries for them. Every method raises DatabaseUnavailable."""
 
     def send_soon(self, job: Job) -> bool:
-        """Make the event of a waiting job due immediately, after its publication failed."""
+        """Make the event of a waiting job due immediately, and record that its publication failed."""
         update = self._change(job.id, table.c.state == job.state, table.c.state.in_(WAITING), resend_at=now())
         return self._take(update, job.id, Step.EVENT_UNSENT)
 

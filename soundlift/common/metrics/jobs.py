@@ -7,9 +7,10 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from soundlift.common.db.engine import Database
-from soundlift.common.errors import DatabaseUnavailable
+from soundlift.common.errors import DatabaseUnavailable, UploadSuperseded
 from soundlift.common.jobs.history_entry import Step
-from soundlift.common.jobs.model import AudioDescription, Claim, ImportClaim, Job
+from soundlift.common.jobs.model import AudioDescription, Claim, ImportClaim, Job, StoredPart
+from soundlift.common.jobs.quota import Reservation
 from soundlift.common.jobs.store import Jobs
 from soundlift.common.metrics.attempts import FAILED, LOST, RELEASED, Attempts
 from soundlift.common.metrics.metrics import Metrics
@@ -152,6 +153,21 @@ class MeasuredJobs(Jobs):
             self._imports.end(claim.token, LOST)
         return renewed
 
+    def reserve_import(self, claim: ImportClaim, username: str, more: Reservation) -> bool:
+        """Count claims that turn out to be lost."""
+        reserved = super().reserve_import(claim, username, more)
+        if not reserved:
+            self._imports.end(claim.token, LOST)
+        return reserved
+
+    def save_import(self, claim: ImportClaim, part: StoredPart) -> None:
+        """Count claims that turn out to be lost."""
+        try:
+            super().save_import(claim, part)
+        except UploadSuperseded:
+            self._imports.end(claim.token, LOST)
+            raise
+
     def finish_import(self, claim: ImportClaim, *, video_bytes: int, **named: Any) -> Job | None:
         """Measure an import."""
         job = super().finish_import(claim, video_bytes=video_bytes, **named)
@@ -178,8 +194,8 @@ class MeasuredJobs(Jobs):
     ) -> bool:
         """Count an attempt to import that another one has to repeat."""
         released = super().release_import(claim, cause=cause, after=after, keeps_part=keeps_part)
+        self._imports.end(claim.token, RELEASED if released else LOST)
         if released:
-            self._imports.end(claim.token, RELEASED)
             self._count_step(Step.IMPORT_RELEASED)
         return released
 
