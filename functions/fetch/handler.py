@@ -68,9 +68,9 @@ def _import(job: Job, services: Services) -> bool:
 
     It is not if another worker imports it, or its owner's imports have as many workers as permitted.
     """
-    if not services.jobs.confirm_unclaimed_import(job):
+    continues = services.jobs.fence_import(job)
+    if continues is None:
         return False
-    continues = services.jobs.has_import_part(job)
     if not continues:
         services.videos.delete(job.video_fid)  # what a dead worker may have left behind
     with job_span("fetch", job):

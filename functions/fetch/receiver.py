@@ -75,8 +75,12 @@ class Receiver:
         """Make the file durable and readable, and return its description; raises what `write` raises."""
         if not self._received:
             raise ImportFailed(FAILED, "The server sent an empty file.")
-        self._flush()
-        part = self._checkpoint(complete=True, last=True)
+        part = self._part
+        assert part is not None
+        if part.received != part.length:
+            self._flush()
+            self._part = replace(part, length=self._received)  # the server has ended the file here
+            part = self._checkpoint(complete=True)
         self._files.finish(self._claim.video_fid, part.state, self._info(part), size=part.received)
         return part
 
@@ -127,10 +131,12 @@ class Receiver:
         elif self._received - part.received >= writer.checkpoint_bytes:
             self._checkpoint(complete=False)
 
-    def _checkpoint(self, *, complete: bool, last: bool = False) -> StoredPart:
+    def _checkpoint(self, *, complete: bool) -> StoredPart:
+        """Record what is stored. If that is the whole file, its last part is stored, and it only has to be finished."""
         writer, part = self._open(), self._part
         assert part is not None
-        checkpoint = writer.checkpoint(complete=complete, last=last)
+        is_last = self._received == part.length and not self._buffer
+        checkpoint = writer.checkpoint(complete=complete or is_last, last=is_last)
         part = self._save(part, received=checkpoint.offset, state=checkpoint.state)
         writer.committed()
         self._committed_at = time.monotonic()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +15,8 @@ from threading import Event
 import pytest
 import sqlalchemy as sa
 
+from devservers.mongodb import MongoDb
+from devservers.s3 import S3
 from devservers.waiting import wait_for
 from functions.fetch.handler import fetch
 from soundlift.common.db.tables import resumable_uploads
@@ -22,6 +24,7 @@ from soundlift.common.errors import Unavailable
 from soundlift.common.events import event_for
 from soundlift.common.jobs.model import CLAIM_SECONDS, ImportClaim, Job, StoredPart
 from soundlift.common.media import list_files
+from soundlift.common.media.gridfs.server import close_client
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
 from tests.api.uploads import read_stored
@@ -187,17 +190,51 @@ def test_an_import_whose_beginning_the_store_has_lost_begins_anew(services: Serv
     assert_imported(services, job, LARGE)
 
 
-def test_a_file_that_had_arrived_completely_is_not_requested_again(services: Services) -> None:
+def of_unknown_length(head: str) -> Iterator[bytes]:
+    """Answer with the file in chunks, without its length."""
+    assert first_byte(head) is None
+    yield b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nETag: "1"\r\n\r\n'
+    for position in range(0, len(LARGE), 65536):
+        block = LARGE[position : position + 65536]
+        yield b"%x\r\n%s\r\n" % (len(block), block)
+    yield b"0\r\n\r\n"
+
+
+@pytest.fixture(params=["folder", *(pytest.param(name, marks=pytest.mark.servers) for name in ("gridfs", "s3"))])
+def any_store(request: pytest.FixtureRequest, services: Services) -> Iterator[Services]:
+    """Return services with a store of each kind."""
+    if request.param != "folder":
+        server: MongoDb | S3 = request.getfixturevalue({"gridfs": "mongodb_server", "s3": "s3_server"}[request.param])
+        url = server.url_for_stacks if isinstance(server, MongoDb) else server.url()
+        services.settings = replace(services.settings, media_url=url)
+    yield services
+    for file in list_files(services.videos):
+        services.videos.delete(file.fid)
+    if request.param == "gridfs":
+        close_client(services.settings.media_url, os.getpid())
+
+
+@pytest.mark.parametrize("last_step", ["save_import", "finish_import"])
+@pytest.mark.parametrize("source", [Source(), of_unknown_length], ids=["known length", "unknown length"])
+def test_a_file_that_had_arrived_completely_is_not_requested_again(
+    any_store: Services, source: Callable[[str], Iterator[bytes]], last_step: str
+) -> None:
+    """Its worker dies after it has stored the last bytes, or after it has finished the file."""
+
     class Killed(BaseException):
         pass
 
-    class Dying(type(services.jobs)):  # type: ignore[misc]
+    class Dying(type(any_store.jobs)):  # type: ignore[misc]
         def save_import(self, claim: ImportClaim, part: StoredPart) -> None:
             super().save_import(claim, part)
-            if part.received == part.length:
+            if last_step == "save_import" and part.received == part.length:
                 raise Killed
 
-    with RawServer(Source()).running() as server:
+        def finish_import(self, *_: object, **__: object) -> Job | None:
+            raise Killed
+
+    services = any_store
+    with RawServer(source).running() as server:
         job = job_from(services, server)
         jobs, services.jobs = services.jobs, Dying(services.database)
         with pytest.raises(Killed):

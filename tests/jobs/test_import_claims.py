@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
-from soundlift.common.jobs.model import CLAIM_SECONDS
+import pytest
+
+from soundlift.common.errors import UploadSuperseded
+from soundlift.common.jobs.model import CLAIM_SECONDS, StoredPart
 from soundlift.common.services import Services
 from tests.factories.jobs import job_now
 from tests.imports.sources import age_source, importing_job
@@ -59,3 +63,24 @@ def test_each_free_place_makes_the_event_of_another_import_due(services: Service
     assert services.jobs.due_imports() == []
     assert [services.jobs.send_next_import_soon(ADA) for _ in range(3)] == [True, True, False]
     assert {job.id for job in services.jobs.due_imports()} == {job.id for job in jobs}
+
+
+def test_a_worker_whose_file_is_about_to_be_deleted_can_store_no_more_of_it(services: Services) -> None:
+    part = StoredPart(received=1, state="s", length=9, validator='"1"', file_name=None, content_type=None)
+    claim = services.jobs.claim_import(importing_job(services))
+    assert claim is not None
+    job = job_now(services, claim.job_id)
+    assert services.jobs.fence_import(job) is None  # while it is claimed
+    services.jobs.save_import(claim, replace(part, validator=None))
+    age_source(services, job, CLAIM_SECONDS + 1)
+    assert services.jobs.fence_import(job) is False
+    with pytest.raises(UploadSuperseded):
+        services.jobs.save_import(claim, part)
+    assert services.jobs.fence_import(job) is False
+    successor = services.jobs.claim_import(job)
+    assert successor is not None
+    assert successor.video_fid != claim.video_fid
+    services.jobs.save_import(successor, part)
+    age_source(services, job, CLAIM_SECONDS + 1)
+    assert services.jobs.fence_import(job_now(services, job.id)) is True
+    assert services.jobs.fence_import(job) is None  # its row names another file now

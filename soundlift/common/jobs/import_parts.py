@@ -23,14 +23,8 @@ NOBODY = ""
 NOTHING: dict[str, Any] = {"received": 0, "state": None, "length": None, "metadata": "{}"}
 
 
-def read_part(connection: Connection, job_id: str, fid: str) -> StoredPart | None:
-    """Return what is stored as a file of an import, if another attempt can continue it."""
-    row = connection.execute(sa.select(table).where(table.c.id == job_id)).one_or_none()
-    return None if row is None else _part(row, fid)
-
-
 def take_part(connection: Connection, job_id: str, fid: str) -> tuple[int, StoredPart | None]:
-    """Raise the epoch of an import, and return it with what `read_part` does."""
+    """Raise the epoch of an import; return it and what is stored as this file, if another attempt can continue that."""
     mine = table.c.id == job_id
     if connection.scalar(sa.select(table.c.id).where(mine)) is None:
         new = {"id": job_id, "username": NOBODY, "epoch": 0, "expires_at": now() + GIVE_UP_SECONDS, **NOTHING}

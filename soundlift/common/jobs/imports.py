@@ -14,7 +14,7 @@ from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.conditions import is_import, next_update
 from soundlift.common.jobs.history import record, take_step
 from soundlift.common.jobs.history_entry import Step
-from soundlift.common.jobs.import_parts import forget_part, read_part, save_part, take_part
+from soundlift.common.jobs.import_parts import forget_part, save_part, take_part
 from soundlift.common.jobs.import_requests import (
     ImportRequestSteps,
     count_claimed,
@@ -46,11 +46,6 @@ class PartLost(Exception):
 
 class ImportSteps(ImportRequestSteps):
     """The steps of workers that import videos. Every method raises DatabaseUnavailable."""
-
-    def has_import_part(self, job: Job) -> bool:
-        """Return whether what earlier attempts have stored of an import can be continued."""
-        with self._database.read() as connection:
-            return read_part(connection, job.id, job.video_fid) is not None
 
     def claim_import(self, job: Job, *, limit: int = 0, continues: bool = False) -> ImportClaim | None:
         """Claim an import that nobody works on; None if another worker was first.
@@ -96,14 +91,24 @@ class ImportSteps(ImportRequestSteps):
         """Record what is stored of an import, from which moment on it is never lost; raises UploadSuperseded."""
         self._database.transact(lambda connection: save_part(connection, claim, part))
 
-    def confirm_unclaimed_import(self, job: Job) -> bool:
-        """Return whether an import waits for a worker and its row names the same file as when it was read.
+    def fence_import(self, job: Job) -> bool | None:
+        """Raise the epoch of an import that waits for a worker; return whether what is stored of it can be continued.
 
-        This changes no value, but waits for a transaction that began to end the import before its claim lapsed.
+        None if another worker has claimed it, or its row does not name the same file as when it was read. This waits
+        for a transaction that began to end the import before its claim lapsed; afterwards, no earlier worker can store
+        more, so that the caller may delete a file that cannot be continued.
         """
         waits = sa.and_(sources.c.job == job.id, is_unclaimed_source)
         unchanged = is_import(), table.c.video_fid == job.video_fid, has_source(waits)
-        return self._update(job.id, *unchanged, video_fid=job.video_fid)
+        same_file = self._change(job.id, *unchanged, video_fid=job.video_fid)
+
+        def fence(connection: Connection) -> bool | None:
+            if not connection.execute(same_file).rowcount:
+                return None
+            _, part = take_part(connection, job.id, job.video_fid)
+            return part is not None
+
+        return self._database.transact(fence)
 
     def renew_import(self, claim: ImportClaim, *, percent: int) -> bool:
         """Renew a claim and record the progress; return False if the import is no longer ours."""
