@@ -35,8 +35,8 @@ log = structlog.get_logger()
 def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     """Return how much was done. If several runs are concurrent, only one of them takes each step."""
     _log_dead_letter(request, services)
-    make_arrived_jobs(services)
     sent = _send_due(services)
+    make_arrived_jobs(services)
     _expire(services)
     disposed = _dispose(services)
     services.jobs.delete_old_rows(retention=services.settings.row_retention_seconds)

@@ -265,3 +265,43 @@ def test_an_upload_that_cannot_be_read_delays_no_other_one(
     function("cleanup").post("/")
     assert [job_now(services, job.id).state for job in others] == ["queued", "queued"]
     assert job_now(services, unreadable.id).state == "receiving"
+    assert services.resumable_uploads.unsettled() == []
+
+
+def test_uploads_that_cannot_be_read_go_behind_all_others(
+    tus: Tus, services: Services, function: Call, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soundlift.common.jobs.resumable_uploads.BATCH", 1)
+    paths = [tus.begin() for _ in range(2)]
+    with monkeypatch.context() as patch:
+        patch.setattr("soundlift.common.media.folder.resumption.FolderResumption", Unfinished)
+        for path in paths:
+            assert_problem(tus.patch(path, 0, VIDEO), 503, code="store_unavailable")
+    unreadable, readable = (path.rpartition("/")[2] for path in paths)
+    with services.database.write() as connection:
+        for upload, seconds in ((unreadable, 62), (readable, 61)):
+            change = table.update().where(table.c.id == upload)
+            connection.execute(change.values(arrived_at=table.c.arrived_at - seconds))
+    (part,) = data_folder.rglob(f"{job_now(services, unreadable).video_fid}.part")
+    part.unlink()
+    part.mkdir()
+    for _ in range(2):
+        function("cleanup").post("/")
+    assert job_now(services, readable).state == "queued"
+
+
+def test_a_store_that_is_slow_keeps_cleanup_from_nothing_else(
+    tus: Tus, services: Services, function: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tus.begin()
+    with monkeypatch.context() as patch:
+        patch.setattr("soundlift.common.media.folder.resumption.FolderResumption", Unfinished)
+        assert_problem(tus.patch(path, 0, VIDEO), 503, code="store_unavailable")
+    with services.database.write() as connection:
+        connection.execute(table.update().values(arrived_at=table.c.arrived_at - 61))
+    with monkeypatch.context() as patch:
+        patch.setattr("soundlift.common.jobs.arrivals.MAX_SECONDS", -1.0)
+        assert function("cleanup").post("/").status_code == 200
+        assert only_job(services).state == "receiving"
+    function("cleanup").post("/")
+    assert only_job(services).state == "queued"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,6 +17,8 @@ from soundlift.common.media.resumable import resumable_files
 
 if TYPE_CHECKING:
     from soundlift.common.services import Services
+
+MAX_SECONDS = 60.0  # a slow store must not keep cleanup from its other steps; the next run goes on
 
 log = structlog.get_logger()
 
@@ -56,9 +59,12 @@ def _make_job(upload: ResumableUpload, services: Services) -> Job | None:
 def make_arrived_jobs(services: Services) -> None:
     """Make the jobs of uploads whose last request died after it had stored the last bytes.
 
-    An upload that cannot be read delays no other one, unless the whole store is unavailable.
+    An upload that cannot be read delays no other one, unless the whole store is unavailable: it waits behind the rest.
     """
+    deadline = time.monotonic() + MAX_SECONDS
     for upload in services.resumable_uploads.unsettled():
+        if time.monotonic() > deadline:
+            return
         try:
             make_job(upload, services)
         except StoreUnavailable as error:
@@ -66,6 +72,7 @@ def make_arrived_jobs(services: Services) -> None:
             log.warning("store unavailable, upload waits", code=error.code, **about, **error.evidence)
             if not _answers(services.videos):
                 return
+            services.resumable_uploads.postpone(upload.id)
 
 
 def _answers(store: MediaStore) -> bool:

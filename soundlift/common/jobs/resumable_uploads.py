@@ -147,9 +147,18 @@ class ResumableUploads:
         """Record that an upload that has arrived has its job, or never will."""
         self._database.change(sa.update(table).where(table.c.id == upload_id).values(arrived_at=None))
 
+    def postpone(self, upload_id: str) -> None:
+        """Put an upload behind all others that are unsettled, unless it has been settled meanwhile."""
+        unsettled = sa.and_(table.c.id == upload_id, table.c.arrived_at.is_not(None))
+        self._database.change(sa.update(table).where(unsettled).values(arrived_at=now()))
+
     def unsettled(self) -> list[ResumableUpload]:
-        """Return at most BATCH uploads with all bytes, whose request has died before it recorded the job."""
-        query = _joined.where(table.c.arrived_at < statement_start() - SETTLE_SECONDS).limit(BATCH)
+        """Return at most BATCH uploads with all bytes, whose request has died before it recorded the job; oldest first.
+
+        One that was postponed is left out for a while.
+        """
+        query = _joined.where(table.c.arrived_at < statement_start() - SETTLE_SECONDS)
+        query = query.order_by(table.c.arrived_at).limit(BATCH)
         with self._database.read() as connection:
             return [_from_row(row) for row in connection.execute(query)]
 

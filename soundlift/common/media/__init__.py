@@ -112,7 +112,7 @@ class MediaListing(Protocol):
         """Yield each file in any order, without holding all of them in memory; raises StoreUnavailable.
 
         Files whose names are not media ids are left out. A file that is written or deleted meanwhile may be listed or
-        not, and one that is committed meanwhile may be listed twice.
+        not, and one that is committed meanwhile may be listed twice; one that is not committed, several times.
         """
         ...
 

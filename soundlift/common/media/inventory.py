@@ -16,6 +16,11 @@ CREATE TABLE file (
 ) WITHOUT ROWID
 """
 
+INSERT = """
+INSERT INTO file VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    size = excluded.size, modified_at = max(modified_at, excluded.modified_at), ours = excluded.ours
+"""
+
 
 class Inventory:
     """The files of one bucket, in a temporary SQLite database that disappears with this object."""
@@ -25,10 +30,10 @@ class Inventory:
         self._connection.execute(SCHEMA)
 
     def add(self, files: Iterable[ListedFile]) -> None:
-        """Add files; one that is listed twice counts once."""
+        """Add files; one that is listed twice counts once, and is as young as the youngest of its parts."""
         rows = [(file.fid, file.committed, file.size, file.modified_at, file.ours) for file in files]
         self._connection.execute("BEGIN")
-        self._connection.executemany("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?)", rows)
+        self._connection.executemany(INSERT, rows)
         self._connection.execute("COMMIT")
 
     def sizes(self, fids: Collection[str]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.model import AudioDescription, Claim, ImportClaim, Job, StoredPart
 from soundlift.common.jobs.quota import Reservation
 from soundlift.common.jobs.store import Jobs
-from soundlift.common.metrics.attempts import FAILED, LOST, RELEASED, Attempts
+from soundlift.common.metrics.measured_attempts import FAILED, LOST, RELEASED, MeasuredAttempts
 from soundlift.common.metrics.metrics import Metrics
 from soundlift.common.metrics.stopwatches import Stopwatches
 
@@ -42,8 +42,8 @@ class MeasuredJobs(Jobs):
         super().__init__(database)
         self.metrics = metrics
         self._uploads = Stopwatches()
-        self._conversions = Attempts(metrics.conversions, success=READY)
-        self._imports = Attempts(metrics.imports, success=IMPORTED)
+        self._conversions = MeasuredAttempts(metrics.conversions, success=READY)
+        self._imports = MeasuredAttempts(metrics.imports, success=IMPORTED)
 
     adopt = _counted(Step.ADOPTED, Jobs.adopt)
     roll_back = _counted(Step.UPLOAD_FAILED, Jobs.roll_back)

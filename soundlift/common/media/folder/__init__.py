@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PART_SUFFIX = ".part"
 FENCE_SUFFIX = ".fence"  # of a file that several requests write
 COPIES_SUFFIX = ".copies"  # of the folder in which such a request prepares the files that replace both
+KINDS = ("", PART_SUFFIX, FENCE_SUFFIX, COPIES_SUFFIX)
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -92,7 +93,7 @@ class FolderStore:
         return FolderResumption(self._path, _flush_folder, _unavailable)
 
     def list(self) -> Iterator[ListedFile]:
-        """Yield the files of the folder, part files among them."""
+        """Yield the files of the folder, and what unfinished ones have left there, each entry by itself."""
         try:
             with os.scandir(self._folder) as entries:
                 yield from filter(None, map(_listed, entries))
@@ -167,14 +168,16 @@ def _part_path(path: Path) -> Path:
 
 def _listed(entry: os.DirEntry[str]) -> ListedFile | None:
     """Return the file of an entry; None if it is none of the store's, or has been deleted meanwhile."""
-    fid, committed = entry.name.removesuffix(PART_SUFFIX), not entry.name.endswith(PART_SUFFIX)
+    fid, dot, rest = entry.name.partition(".")
+    suffix = dot + rest
+    is_of_kind = entry.is_dir if suffix == COPIES_SUFFIX else entry.is_file
     try:
-        if not is_media_id(fid) or not entry.is_file(follow_symlinks=False):
+        if not is_media_id(fid) or suffix not in KINDS or not is_of_kind(follow_symlinks=False):
             return None
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None
-    return ListedFile(fid, status.st_size if committed else 0, status.st_mtime, committed=committed)
+    return ListedFile(fid, 0 if suffix else status.st_size, status.st_mtime, committed=not suffix)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -62,6 +62,8 @@ class FolderResumption:
                 if os.fstat(fenced.data).st_size < offset:
                     raise _lost(fid)
                 os.ftruncate(fenced.data, offset)
+            if _copies_path(path).is_dir():  # perhaps by a killed request: a power cut must not undo the renames
+                self._flush_folder(path.parent)
             return FolderResumer(fenced.kept(), offset, self._errors)
 
     def finish(self, fid: str, state: str, info: MediaInfo, *, size: int) -> None:
@@ -216,6 +218,10 @@ def _replace_by_copies(path: Path, size: int) -> None:
             os.fsync(file.fileno())
         copies[0].replace(data)
         copies[1].replace(fence)
+    except FileNotFoundError:  # it was finished or deleted, perhaps before the folder was made
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+        raise
     finally:
         for copy in copies:
             copy.unlink(missing_ok=True)

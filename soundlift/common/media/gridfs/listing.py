@@ -24,7 +24,13 @@ def committed_files(collections: Collections) -> Iterator[ListedFile]:
 
 
 def unfinished_files(collections: Collections) -> Iterator[ListedFile]:
-    """Yield the files that a writer has begun; the id of a writer contains the time at which it began."""
+    """Yield the files that a writer has begun, then the tails, which a writer may have left after the end of its file.
+
+    The id of a writer contains the time at which it began.
+    """
     for begun in collections.begun.find({}, batch_size=PAGE):
         began_at = begun["writer"].generation_time.timestamp()
         yield ListedFile(str(begun["_id"]), 0, began_at, committed=False)
+    for tail in collections.tails.find({}, {"stored_at": True}, batch_size=PAGE):
+        stored_at = tail["stored_at"].replace(tzinfo=UTC).timestamp()
+        yield ListedFile(tail["_id"].partition("-")[0], 0, stored_at, committed=False)

@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 
 from bson import ObjectId
 from pymongo.errors import BulkWriteError, DuplicateKeyError
@@ -201,7 +202,7 @@ class GridFsResumer:
         self._tails += 1
         name = f"{self._file_id}-{self._epoch}-{self._tails}"
         with store_errors():
-            self._stored_tails.insert_one({"_id": name, "data": bytes(self._buffer)})
+            self._stored_tails.insert_one({"_id": name, "stored_at": datetime.now(UTC), "data": bytes(self._buffer)})
         return name
 
     def _remove_tail(self, name: str) -> None:

@@ -15,6 +15,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import structlog
+
 from soundlift.common.errors import MediaNotFound, StoreUnavailable
 from soundlift.common.media import MediaInfo
 from soundlift.common.media.resumable import Checkpoint, SaveState
@@ -30,6 +32,8 @@ TAIL_SECONDS = 10.0  # a slow client fills a part in a minute; each tail is sent
 LOST = "The media store has lost the beginning of this file."
 
 Key = Mapping[str, str]
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,10 @@ class S3Resumption:
         return S3Resumer(self._client, key, known, epoch, save, tail[:tail_bytes])
 
     def finish(self, fid: str, state: str, info: MediaInfo, *, size: int) -> None:
-        """Complete the multipart upload, unless this has been done, and remove what killed writers have left."""
+        """Complete the multipart upload, unless this has been done, and remove what killed writers have left.
+
+        The file is complete then, whether or not they can be removed: `delete` removes them in any case.
+        """
         key, known = self._key_of(fid), State.read(state)
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in known.parts]
         try:
@@ -92,7 +99,10 @@ class S3Resumption:
                 if has_status(error, 404):
                     raise MediaNotFound(LOST, fid=fid) from None
                 raise
-        remove_remains(self._client, key)
+        try:
+            remove_remains(self._client, key)
+        except StoreUnavailable as error:  # perhaps for good, as without the permission to list; the job must not wait
+            log.warning("remains of an upload stay until its file is deleted", fid=fid, **error.evidence)
 
     def _size(self, key: Key) -> int | None:
         try:

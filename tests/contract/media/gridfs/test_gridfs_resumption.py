@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from soundlift.common.media import MediaStore
+from soundlift.common.media import MediaStore, list_files
 from tests.contract.media.gridfs.documents import CHUNK, document_counts
 from tests.contract.media.resumed_files import Row
 
@@ -41,3 +42,16 @@ def test_nothing_is_sought_among_the_chunks_at_the_end_of_a_file_of_the_expected
     row.finish()
     assert collections == ["fs.tails"]
     assert document_counts(database) == [1, 2, 0, 0]
+
+
+def test_a_tail_that_is_stored_after_its_file_was_deleted_is_listed_until_it_is_deleted(store: MediaStore) -> None:
+    row = Row(store)
+    late = row.request()
+    late.write(b"late")
+    store.delete(row.fid)
+    late.writer.checkpoint(complete=True)  # its process dies before the commit
+    (listed,) = list_files(store)
+    assert (listed.fid, listed.committed, listed.size) == (row.fid, False, 0)
+    assert abs(listed.modified_at - time.time()) < 60
+    store.delete(row.fid)
+    assert list(list_files(store)) == []

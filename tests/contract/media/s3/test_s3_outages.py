@@ -12,7 +12,9 @@ from devservers.forwarder import Forwarder
 from devservers.s3 import S3
 from soundlift.common.errors import StoreUnavailable
 from soundlift.common.media import MediaStore, new_media_id, open_media
+from soundlift.common.media.s3 import S3Store
 from soundlift.common.media.s3.writer import PART_SIZE as PART
+from tests.contract.media.resumed_files import Row
 from tests.contract.media.s3.objects import INFO, MEGABYTE, unfinished_uploads, write_file
 
 MAX_SECONDS = 8  # two attempts of one second and the pause between them, on a busy machine
@@ -82,6 +84,26 @@ def test_an_abort_while_the_store_hangs_returns_after_the_timeout(
     assert len(unfinished_uploads(client, fid)) == 1
     store.delete(fid)
     assert unfinished_uploads(client, fid) == []
+
+
+def test_a_resumable_file_is_finished_even_if_what_its_writers_have_left_cannot_be_removed(
+    store: MediaStore, forwarder: Forwarder, client: Any
+) -> None:
+    assert isinstance(store, S3Store)
+    row = Row(store)
+    store.create(row.fid, INFO)  # a writer that is killed
+    row.append(b"content", last=True)
+    store.client.meta.events.register("after-call.s3.CompleteMultipartUpload", lambda **_: forwarder.cut())
+    row.finish()
+    forwarder.restore()
+    assert row.content() == b"content"
+    assert len(unfinished_uploads(client, row.fid)) == 1
+    forwarder.cut()
+    with pytest.raises(StoreUnavailable):
+        store.delete(row.fid)
+    forwarder.restore()
+    store.delete(row.fid)
+    assert unfinished_uploads(client, row.fid) == []
 
 
 def test_reading_continues_after_a_hang_where_it_stopped(store: MediaStore, forwarder: Forwarder) -> None:

@@ -11,7 +11,7 @@ FAILED, RELEASED, LOST = "failed", "released", "lost"
 GAVE_UP = "gave_up"
 
 
-class Attempts:
+class MeasuredAttempts:
     """Attempts that are timed from their claim on, and counted by outcome and code of the failure at their end."""
 
     def __init__(self, counter: Counter, *, success: str) -> None:
