@@ -26,7 +26,8 @@ def half_imported(services: Services) -> Job:
 
 
 def stored(services: Services) -> list[str]:
-    return [file.fid for file in list_files(services.videos)]
+    """Return the ids of all videos of which something is stored."""
+    return sorted({file.fid for file in list_files(services.videos)})
 
 
 def test_what_is_stored_of_a_cancelled_import_is_deleted_once_its_worker_cannot_write_any_more(
