@@ -2,13 +2,12 @@
 
 import { createReadStream, statSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 
 const [, , folder, endpoint, token, path, mode] = process.argv;
 const tus = createRequire(import.meta.url)(folder);
 const CHUNK = 3 * 2 ** 20;
-const storage = new tus.FileUrlStorage(join(tmpdir(), `${basename(path)}.json`));
+const storage = new tus.FileUrlStorage(`${path}.json`);
 let job = null;
 
 function newUpload(onProgress, done, failed) {
