@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from soundlift.common.db.tables import resumable_uploads as table
 from soundlift.common.errors import StoreUnavailable
@@ -230,18 +232,37 @@ class Unfinished(FolderResumption):
         raise StoreUnavailable("The media store cannot be used.")
 
 
+def send_while_files_cannot_be_finished(tus: Tus, *paths: str) -> None:
+    """Send the whole video to each upload."""
+    with unfinished():
+        for path in paths:
+            assert_problem(tus.patch(path, 0, VIDEO), 503, code="store_unavailable")
+
+
+@contextmanager
+def unfinished() -> Iterator[None]:
+    """Let the disk fail at the end of each file until the block ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("soundlift.common.media.folder.resumption.FolderResumption", Unfinished)
+        yield
+
+
+def age_arrivals(services: Services, seconds: float = 61, *conditions: sa.ColumnElement[bool]) -> None:
+    """Move into the past when the last bytes of all uploads, or of those of the conditions, arrived."""
+    with services.database.write() as connection:
+        connection.execute(table.update().where(*conditions).values(arrived_at=table.c.arrived_at - seconds))
+
+
 def test_cleanup_makes_the_job_of_an_upload_whose_last_request_failed_after_the_last_byte(
-    tus: Tus, services: Services, function: Call, monkeypatch: pytest.MonkeyPatch
+    tus: Tus, services: Services, function: Call
 ) -> None:
     path = tus.begin()
-    with monkeypatch.context() as patch:
-        patch.setattr("soundlift.common.media.folder.resumption.FolderResumption", Unfinished)
+    with unfinished():
         assert_problem(tus.patch(path, 0, VIDEO), 503, code="store_unavailable")
         assert tus.head(path).status_code == 503
         function("cleanup").post("/")
         assert only_job(services).state == "receiving"
-    with services.database.write() as connection:
-        connection.execute(table.update().values(arrived_at=table.c.arrived_at - 61))
+    age_arrivals(services)
     function("cleanup").post("/")
     assert only_job(services).state == "queued"
     assert stored(services) == VIDEO
@@ -249,15 +270,10 @@ def test_cleanup_makes_the_job_of_an_upload_whose_last_request_failed_after_the_
 
 
 def test_an_upload_that_cannot_be_read_delays_no_other_one(
-    tus: Tus, services: Services, function: Call, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+    tus: Tus, services: Services, function: Call, data_folder: Path
 ) -> None:
-    paths = [tus.begin() for _ in range(3)]
-    with monkeypatch.context() as patch:
-        patch.setattr("soundlift.common.media.folder.resumption.FolderResumption", Unfinished)
-        for path in paths:
-            assert_problem(tus.patch(path, 0, VIDEO), 503, code="store_unavailable")
-    with services.database.write() as connection:
-        connection.execute(table.update().values(arrived_at=table.c.arrived_at - 61))
+    send_while_files_cannot_be_finished(tus, *(tus.begin() for _ in range(3)))
+    age_arrivals(services)
     unreadable, *others = (job_now(services, upload.id) for upload in services.resumable_uploads.unsettled())
     (part,) = data_folder.rglob(f"{unreadable.video_fid}.part")
     part.unlink()
@@ -273,15 +289,10 @@ def test_uploads_that_cannot_be_read_go_behind_all_others(
 ) -> None:
     monkeypatch.setattr("soundlift.common.jobs.resumable_uploads.BATCH", 1)
     paths = [tus.begin() for _ in range(2)]
-    with monkeypatch.context() as patch:
-        patch.setattr("soundlift.common.media.folder.resumption.FolderResumption", Unfinished)
-        for path in paths:
-            assert_problem(tus.patch(path, 0, VIDEO), 503, code="store_unavailable")
+    send_while_files_cannot_be_finished(tus, *paths)
     unreadable, readable = (path.rpartition("/")[2] for path in paths)
-    with services.database.write() as connection:
-        for upload, seconds in ((unreadable, 62), (readable, 61)):
-            change = table.update().where(table.c.id == upload)
-            connection.execute(change.values(arrived_at=table.c.arrived_at - seconds))
+    for upload, seconds in ((unreadable, 62), (readable, 61)):
+        age_arrivals(services, seconds, table.c.id == upload)
     (part,) = data_folder.rglob(f"{job_now(services, unreadable).video_fid}.part")
     part.unlink()
     part.mkdir()
@@ -293,12 +304,8 @@ def test_uploads_that_cannot_be_read_go_behind_all_others(
 def test_a_store_that_is_slow_keeps_cleanup_from_nothing_else(
     tus: Tus, services: Services, function: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tus.begin()
-    with monkeypatch.context() as patch:
-        patch.setattr("soundlift.common.media.folder.resumption.FolderResumption", Unfinished)
-        assert_problem(tus.patch(path, 0, VIDEO), 503, code="store_unavailable")
-    with services.database.write() as connection:
-        connection.execute(table.update().values(arrived_at=table.c.arrived_at - 61))
+    send_while_files_cannot_be_finished(tus, tus.begin())
+    age_arrivals(services)
     with monkeypatch.context() as patch:
         patch.setattr("soundlift.common.jobs.arrivals.MAX_SECONDS", -1.0)
         assert function("cleanup").post("/").status_code == 200

@@ -12,13 +12,12 @@ import pytest
 from devservers.local_stack import Start
 from devservers.rabbitmq import RabbitMq
 from devservers.waiting import wait_for
-from soundlift.common.broker import Broker
-from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import event_for
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.factories.accounts import SECRET
+from tests.factories.availability import is_usable
 from tests.factories.clips import talking_mp4
 from tests.factories.jobs import is_notified, job_now, queued_job
 
@@ -48,22 +47,13 @@ def services_of_stack(empty_database: Path, tmp_path: Path, servers: dict[str, s
     services.database.engine.dispose()
 
 
-def _is_up(broker: Broker) -> bool:
-    """Return whether the broker answers; the first call starts connecting, and waits for a second only."""
-    try:
-        broker.check()
-    except BrokerUnavailable:
-        return False
-    return True
-
-
 def test_the_job_of_another_user_is_converted_among_the_first_of_a_backlog(
     services_of_stack: Services, servers: dict[str, str], start: Start, tmp_path: Path
 ) -> None:
     services, video = services_of_stack, talking_mp4(tmp_path).read_bytes()
     backlog = [queued_job(services, video, email=ADA) for _ in range(BACKLOG)]
     mine = queued_job(services, video, email=BOB)
-    wait_for(lambda: _is_up(services.broker), "the broker answers")
+    wait_for(lambda: is_usable(services.broker), "the broker answers")
     for job in (*backlog, mine):
         services.publisher.publish(event_for(job))
     limits = {"CONNECTOR_CONCURRENCY": str(CONVERSIONS), "CONVERT_CONCURRENCY": str(CONVERSIONS)}

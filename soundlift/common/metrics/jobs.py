@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -89,11 +90,8 @@ class MeasuredJobs(Jobs):
 
     def renew(self, claim: Claim, *, percent: int) -> bool:
         """Count renewals that fail, and claims that turn out to be lost."""
-        try:
+        with self._counting_failed_renewals():
             renewed = super().renew(claim, percent=percent)
-        except DatabaseUnavailable:
-            self.metrics.heartbeat_failures.inc()
-            raise
         if not renewed:
             self._conversions.end(claim.token, LOST)
         return renewed
@@ -144,11 +142,8 @@ class MeasuredJobs(Jobs):
 
     def renew_import(self, claim: ImportClaim, *, percent: int) -> bool:
         """Count renewals that fail, and claims that turn out to be lost."""
-        try:
+        with self._counting_failed_renewals():
             renewed = super().renew_import(claim, percent=percent)
-        except DatabaseUnavailable:
-            self.metrics.heartbeat_failures.inc()
-            raise
         if not renewed:
             self._imports.end(claim.token, LOST)
         return renewed
@@ -206,6 +201,14 @@ class MeasuredJobs(Jobs):
             self._imports.give_up()
             self._count_step(Step.GAVE_UP)
         return gave_up
+
+    @contextmanager
+    def _counting_failed_renewals(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseUnavailable:
+            self.metrics.heartbeat_failures.inc()
+            raise
 
     def _count_step(self, step: Step) -> None:
         self.metrics.job_steps.labels(step).inc()
