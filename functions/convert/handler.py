@@ -125,7 +125,7 @@ def _slot(services: Services) -> Iterator[None]:
     cores = services.settings.convert_concurrency
     slots = _slots.setdefault(cores, BoundedSemaphore(cores))
     if not slots.acquire(blocking=False):
-        raise Busy("This worker is at its concurrency limit; retry shortly.")
+        raise Busy("This worker is at its concurrency limit; retry shortly.", retry_after=1)
     try:
         yield
     finally:

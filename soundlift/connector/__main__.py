@@ -78,7 +78,7 @@ def _loop(services: Services, subscriptions: Subscriptions, metrics: Metrics) ->
     return DeliveryLoop(
         broker,
         subscriptions,
-        DeliveryHandler(broker, services.publisher, reader, client, policy, metrics, system),
+        DeliveryHandler(broker, services.publisher, reader, client, policy, metrics, services.shutdown, system),
         concurrency=settings.connector_concurrency,
         drain_seconds=settings.drain_seconds + SECONDS_BEYOND_DRAIN,
     )

@@ -14,14 +14,16 @@ from soundlift.common.broker import Consumer, Delivery, Publisher
 from soundlift.common.errors import BadEvent, BrokerUnavailable
 from soundlift.common.events import traceparent_from
 from soundlift.common.logging import begin_trace, bind_job
+from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.tracing.events import delivery_span
 from soundlift.connector.event_reader import EventReader
-from soundlift.connector.function_client import FunctionClient
+from soundlift.connector.function_client import FunctionClient, FunctionResponse
 from soundlift.connector.metrics import DEAD_LETTERED, DELIVERED, FAILED, PUBLISHED, RETRIED, Metrics
-from soundlift.connector.retry_policy import Accept, Decision, Reject, Retry, RetryPolicy
+from soundlift.connector.retry_policy import BUSY_PAUSE_SECONDS, Accept, Decision, Reject, Retry, RetryPolicy
 from soundlift.connector.subscriptions import Subscriber
 
 PAUSE_SECONDS = 1.0
+BUSY_SECONDS = 60.0
 OUTCOMES = {Accept: DELIVERED, Retry: RETRIED, Reject: DEAD_LETTERED}
 
 log = structlog.get_logger()
@@ -37,6 +39,7 @@ class DeliveryHandler:
     client: FunctionClient
     retry_policy: RetryPolicy
     metrics: Metrics
+    shutdown: Shutdown
     messaging_system: str = ""
 
     def handle(self, delivery: Delivery, subscriber: Subscriber) -> None:
@@ -68,11 +71,25 @@ class DeliveryHandler:
             return decision
 
     def _call(self, delivery: Delivery, subscriber: Subscriber, event: CloudEvent) -> Decision:
-        response = self.client.call(subscriber.url, event)
+        response = self._call_when_free(subscriber.url, event)
         decision = self.retry_policy.decide(response, delivery.attempt, now=datetime.now(UTC))
         if isinstance(decision, Accept) and decision.reply is not None:
             return self._publish(delivery, subscriber, decision, decision.reply)
         return decision
+
+    def _call_when_free(self, url: str, event: CloudEvent) -> FunctionResponse:
+        """Call the function; while it is at its concurrency limit, keep the slot and call it again, for up to a minute.
+
+        Several connectors together may have more slots than the function. If their messages were retried later instead,
+        each would wait for its delay, up to minutes, while the function has long been idle again.
+        """
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            response = self.client.call(url, event)
+            is_at_its_limit = self.retry_policy.is_at_its_limit(response, now=datetime.now(UTC))
+            if not is_at_its_limit or time.monotonic() >= deadline or self.shutdown.is_overdue(0):
+                return response
+            time.sleep(BUSY_PAUSE_SECONDS)
 
     def _publish(self, delivery: Delivery, subscriber: Subscriber, decision: Accept, reply: CloudEvent) -> Decision:
         try:

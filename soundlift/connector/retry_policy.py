@@ -17,6 +17,8 @@ from soundlift.connector.function_client import FunctionResponse
 
 PERMANENT_FAILURES = frozenset({400, 401, 403, 405, 410, 413, 415, 422})
 MAX_DETAIL_LENGTH = 500
+BUSY = 429
+BUSY_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,14 @@ class RetryPolicy:
         required = max(scheduled, min_delay)
         delay = next((delay for delay in self.delays if delay >= required), self.delays[-1])
         return Retry(delay, detail, status)
+
+    @staticmethod
+    def is_at_its_limit(response: FunctionResponse, *, now: datetime) -> bool:
+        """Return whether the function is at its concurrency limit, which frees up any moment.
+
+        A 429 with a longer Retry-After is about one event, such as a mail that another worker is sending.
+        """
+        return response.status == BUSY and _retry_after(response.headers, now) <= BUSY_PAUSE_SECONDS
 
     def _decide_on_success(self, response: FunctionResponse, status: int, attempt: int) -> Decision:
         if not response.body or not _claims_to_be_an_event(response.headers):

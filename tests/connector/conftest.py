@@ -51,7 +51,7 @@ class Connector:
         client = FunctionClient(timeout=timeout, connections=2 * concurrency)
         reader = EventReader("video", accepts_bare)
         policy = RetryPolicy(attempts, SHORT_DELAYS)
-        handler = DeliveryHandler(broker, publisher or broker, reader, client, policy, self.metrics)
+        handler = DeliveryHandler(broker, publisher or broker, reader, client, policy, self.metrics, self._shutdown)
         self._loop = DeliveryLoop(broker, subscriptions, handler, concurrency=concurrency, drain_seconds=drain_seconds)
         self.health = Health(self._loop, subscriptions, broker, self._shutdown, self.metrics, hung_seconds)
         self._follower = Thread(target=subscriptions.follow, args=(self._shutdown,), kwargs={"every": 0.05})

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from devservers.waiting import wait_for
 from soundlift.common.broker import Broker
 from soundlift.common.broker.sqlite import SqliteBroker
+from soundlift.connector import delivery_handler
 from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, convert, empty, in_turn, refusing
@@ -30,6 +31,47 @@ def test_retry_after_is_honoured(gateway: Gateway, broker: Broker, start_connect
     wait_for(lambda: queues.count() == 0, "the message is gone")
     first, second = gateway.calls
     assert second.at - first.at >= 0.6  # the longest delay there is
+
+
+def test_a_function_at_its_concurrency_limit_is_called_again_as_the_same_attempt(
+    gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery_handler, "BUSY_PAUSE_SECONDS", 0.01)
+    busy = refusing(429, Retry_After="1")
+    gateway.deploy("convert", "video", in_turn(busy, busy, refusing(429), empty))
+    start_connector(attempts=1)
+    broker.publish(event())
+    wait_for(lambda: queues.count() == 0, "the message is gone")
+    assert (len(gateway.calls), list(broker.list())) == (4, [])
+
+
+@pytest.mark.parametrize(("busy_seconds", "retry_after"), [(0, "1"), (60, "30")], ids=["too long", "one event"])
+def test_a_message_gives_up_the_slot_that_will_not_be_free_soon(
+    gateway: Gateway,
+    broker: Broker,
+    start_connector: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    busy_seconds: float,
+    retry_after: str,
+) -> None:
+    monkeypatch.setattr(delivery_handler, "BUSY_SECONDS", busy_seconds)
+    gateway.deploy("convert", "video", refusing(429, Retry_After=retry_after))
+    start_connector(attempts=1)
+    broker.publish(event())
+    assert (dead_letter(broker).reason["status"], len(gateway.calls)) == (429, 1)
+
+
+@over_a_file
+def test_a_stopping_connector_does_not_wait_for_a_function_at_its_concurrency_limit(
+    gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery_handler, "BUSY_PAUSE_SECONDS", 0.01)
+    gateway.deploy("convert", "video", refusing(429))
+    connector = start_connector(drain_seconds=60)
+    broker.publish(event())
+    wait_for(lambda: len(gateway.calls) > 2, "convert is called again")
+    assert connector.stop() == 0
+    assert queues.count() == 1
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
