@@ -24,6 +24,7 @@ TIMEOUT_SECONDS = 60
 CONVERSION_SECONDS = 180  # the event of a job is repeated after 5, 35 and 155 seconds
 RETRY_SECONDS = 30
 PIECES, PIECE_SECONDS = 10, 0.2  # of an upload or a download
+POLL_SECONDS = 0.5
 PAUSE_SECONDS = 0.3  # before a thread repeats its request, so that the new processes get processor time to start
 SLOW = 3  # concurrent ones of each kind: at any time, some are in progress in each process
 RECEIVE_BUFFER = 64 * 1024
@@ -63,10 +64,18 @@ class Traffic:
             assert json.loads(response.read())["access_token"]
 
     def upload_slowly(self) -> None:
-        """Upload a video whose body arrives over two seconds."""
+        """Upload a video whose body arrives over two seconds, and wait until it is converted.
+
+        Uploads that did not wait would be faster than the conversions of a busy machine, by more the longer they flow.
+        """
         length = {"Content-Length": str(len(self.video)), "X-Filename": "slow.mp4"}
         with self._response("POST", "/upload", length, body=self.video) as response:
-            self.job_ids.append(json.loads(response.read())["job_id"])
+            job_id = json.loads(response.read())["job_id"]
+        self.job_ids.append(job_id)
+        deadline = time.monotonic() + CONVERSION_SECONDS
+        while (state := self._state(job_id)) != "ready":
+            assert state in ("queued", "converting") and time.monotonic() < deadline, (job_id, state)
+            time.sleep(POLL_SECONDS)
 
     def download_slowly(self) -> None:
         """Download a file, which is too large for the buffers on its way, over two seconds."""
@@ -102,6 +111,10 @@ class Traffic:
             output = io.BytesIO()
             client.download_to(job, output)
             assert len(output.getvalue()) == job.mp3_bytes
+
+    def _state(self, job_id: str) -> str:
+        with self._response("GET", f"/jobs/{job_id}") as response:
+            return str(json.loads(response.read())["state"])
 
     def _repeat(self, kind: Callable[[], None]) -> None:
         while not self._stop.is_set():

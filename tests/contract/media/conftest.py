@@ -50,8 +50,7 @@ def folder_medium(tmp_path: Path) -> Medium:
         away.rename(root)
 
     return Medium(
-        *(root.as_uri(), cut_off, restore, lambda: None, cut_off, 1024 * MEGABYTE),
-        long_timeout_url=root.as_uri(),
+        *(root.as_uri(), root.as_uri(), cut_off, restore, lambda: None, cut_off, 1024 * MEGABYTE),
         remains=lambda fid: sorted(root.rglob(f"*{fid}*")),
         steps=tuple((os, name) for name in ("fsync", "replace", "unlink")),
     )
@@ -62,7 +61,8 @@ def gridfs_medium(mongodb_server: MongoDb) -> Iterator[Medium]:
     with Forwarder(mongodb_server.port) as forwarder:
         server = f"mongodb://127.0.0.1:{forwarder.port}/?directConnection=true"
         with (
-            closing_client(f"{server}&serverSelectionTimeoutMS=3000&socketTimeoutMS=3000") as url,
+            closing_client(f"{server}&socketTimeoutMS=60000") as url,
+            closing_client(f"{server}&serverSelectionTimeoutMS=3000&socketTimeoutMS=3000") as short_timeout_url,
             pymongo.MongoClient[dict[str, Any]](mongodb_server.url) as other_client,
         ):
 
@@ -74,8 +74,7 @@ def gridfs_medium(mongodb_server: MongoDb) -> Iterator[Medium]:
 
             names = ("insert_one", "insert_many", "replace_one", "update_one", "delete_one", "delete_many")
             yield Medium(
-                *(url, *_controls(forwarder), mongodb_server.largest_file),
-                long_timeout_url=f"{server}&socketTimeoutMS=60000",
+                *(url, short_timeout_url, *_controls(forwarder), mongodb_server.largest_file),
                 remains=remains,
                 steps=tuple((Collection, name) for name in names),
             )
@@ -94,8 +93,7 @@ def s3_medium(s3_server: S3) -> Iterator[Medium]:
     with Forwarder(s3_server.port) as forwarder:
         url = s3_server.url(port=forwarder.port)
         yield Medium(
-            *(f"{url}&timeout=5", *_controls(forwarder), 1024 * MEGABYTE),
-            long_timeout_url=f"{url}&timeout=60",
+            *(f"{url}&timeout=60", f"{url}&timeout=5", *_controls(forwarder), 1024 * MEGABYTE),
             remains=remains,
             steps=((BaseClient, "_make_api_call"),),
         )

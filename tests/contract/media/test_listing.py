@@ -61,7 +61,7 @@ def test_files_of_other_names_are_left_out(folder_medium: Medium) -> None:
 
 
 def test_a_store_that_is_away_cannot_be_listed(medium: Medium) -> None:
-    store = medium.open()
+    store = medium.open_with_short_timeout()
     write_file(store, b"content")
     medium.cut_off()
     try:

@@ -16,7 +16,7 @@ MAX_STEP_SECONDS = 45
 
 
 def test_every_call_to_an_unreachable_store_fails_until_it_is_reachable(medium: Medium) -> None:
-    store = medium.open()
+    store = medium.open_with_short_timeout()
     fid = write_file(store, b"content")
     partial = store.create(new_media_id(), INFO)
     partial.write(b"half")
@@ -37,7 +37,7 @@ def test_every_call_to_an_unreachable_store_fails_until_it_is_reachable(medium: 
 
 
 def test_every_call_to_a_store_that_hangs_fails_in_bounded_time(medium: Medium) -> None:
-    store = medium.open()
+    store = medium.open_with_short_timeout()
     fid = write_file(store, bytes(BEYOND_ALL_BUFFERS))
     unwritten, partial = (store.create(new_media_id(), INFO) for _ in range(2))
     partial.write(b"half")
@@ -64,7 +64,7 @@ def test_every_call_to_a_store_that_hangs_fails_in_bounded_time(medium: Medium) 
 
 
 def test_a_write_that_is_interrupted_by_an_outage_stores_no_file(medium: Medium) -> None:
-    store, fid = medium.open(), new_media_id()
+    store, fid = medium.open_with_short_timeout(), new_media_id()
     writer = store.create(fid, INFO)
     writer.write(bytes(BEYOND_ALL_BUFFERS))
     medium.cut_off()
@@ -79,7 +79,7 @@ def test_a_write_that_is_interrupted_by_an_outage_stores_no_file(medium: Medium)
 
 
 def test_an_outage_between_two_reads_never_looks_like_the_end_of_the_file(medium: Medium) -> None:
-    store, content = medium.open(), os.urandom(BEYOND_ALL_BUFFERS)
+    store, content = medium.open_with_short_timeout(), os.urandom(BEYOND_ALL_BUFFERS)
     fid, received = write_file(store, content), b""
     with store.open(fid).file as file:
         received += file.read(CHUNK)
@@ -98,7 +98,7 @@ def test_an_outage_between_two_reads_never_looks_like_the_end_of_the_file(medium
 
 
 def test_a_connection_lost_between_two_reads_loses_no_bytes(medium: Medium) -> None:
-    store, content = medium.open(), os.urandom(BEYOND_ALL_BUFFERS)
+    store, content = medium.open_with_short_timeout(), os.urandom(BEYOND_ALL_BUFFERS)
     fid = write_file(store, content)
     with store.open(fid).file as file:
         received = file.read(CHUNK)
@@ -109,7 +109,7 @@ def test_a_connection_lost_between_two_reads_loses_no_bytes(medium: Medium) -> N
 
 
 def test_connections_lost_during_a_write_leave_a_complete_file_or_none(medium: Medium) -> None:
-    store, fid = medium.open(), new_media_id()
+    store, fid = medium.open_with_short_timeout(), new_media_id()
     content = os.urandom(BEYOND_ALL_BUFFERS)
     try:
         writer = store.create(fid, INFO)

@@ -22,7 +22,7 @@ def forwarder(s3_server: S3) -> Iterator[Forwarder]:
 
 @pytest.fixture
 def store(s3_server: S3, forwarder: Forwarder) -> MediaStore:
-    return open_media(f"{s3_server.url(port=forwarder.port)}&timeout=1", "videos")
+    return open_media(f"{s3_server.url(port=forwarder.port)}&timeout=60", "videos")
 
 
 @pytest.fixture

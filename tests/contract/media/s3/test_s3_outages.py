@@ -20,6 +20,11 @@ from tests.contract.media.s3.objects import INFO, MEGABYTE, unfinished_uploads, 
 MAX_SECONDS = 8  # two attempts of one second and the pause between them, on a busy machine
 
 
+@pytest.fixture
+def store(s3_server: S3, forwarder: Forwarder) -> MediaStore:
+    return open_media(f"{s3_server.url(port=forwarder.port)}&timeout=1", "videos")
+
+
 def test_a_part_that_could_not_be_sent_is_sent_again_later(store: MediaStore, forwarder: Forwarder) -> None:
     fid = new_media_id()
     writer = store.create(fid, INFO)
