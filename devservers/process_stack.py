@@ -134,7 +134,6 @@ class ProcessStack:
     def _environment(self, name: str, port: int, temporary_folder: Path, checkout: Path) -> dict[str, str]:
         own = {"SUBSCRIBERS": self._subscribers()} if name == "connector" else function_environment(name)
         return {
-            "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONPATH": str(checkout),
             "DRAIN_SECONDS": "10",
             **own,

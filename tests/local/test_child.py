@@ -48,9 +48,9 @@ def child(tmp_path: Path) -> Iterator[Child]:
 
 
 def _grandchildren(child: Child) -> list[int]:
-    """Return the process ids of the grandchildren, in the order of their start."""
-    lines = child.log.read_text().splitlines() if child.log.exists() else []
-    return [int(line.removeprefix("started ")) for line in lines if line.startswith("started ")]
+    """Return the process ids of the grandchildren, in the order of their start; a line may be only partly written."""
+    log = child.log.read_text() if child.log.exists() else ""
+    return [int(pid) for pid in re.findall(r"(?m)^started (\d+)\n", log)]
 
 
 def _is_running(pid: int) -> bool:
