@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(240)]
 
 OLD, NEW = "the old key of all tokens, of 32 bytes", "the new key of all tokens, of 32 bytes"
 EMAIL = "ada@example.org"
+PAUSE_SECONDS = 0.3  # between rounds, so that the new processes get processor time to start
 PARTS = ("login", "upload", "jobs", "convert", "connector")
 # A request is repeated if the function is busy (429); every other failure counts, also one that asks for a repetition.
 BUSY = Retry(
@@ -87,7 +88,7 @@ def going_on(traffic: Traffic) -> Iterator[None]:
     stop = Event()
 
     def work() -> None:
-        while not stop.is_set():
+        while not stop.wait(PAUSE_SECONDS):
             traffic.round()
 
     thread = Thread(target=work)
