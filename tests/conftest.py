@@ -32,6 +32,9 @@ def pytest_configure() -> None:
     # would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # By default, structlog colours a stack trace, and shows the source and variables of each frame, for half a second.
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
 
 
 def pytest_xdist_auto_num_workers() -> int | None:
