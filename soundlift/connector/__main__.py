@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -49,6 +50,7 @@ def main() -> None:
     lifeline.watch(settings.lifeline_fd)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: services.shutdown.begin())
+    gc.freeze()  # what exists by now stays until the end, so that no garbage collection needs to visit it
     Thread(target=subscriptions.follow, args=(services.shutdown,), daemon=True).start()
     unfinished = loop.run(services.shutdown)
     stop_tracing()

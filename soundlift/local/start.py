@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import socket
 from collections.abc import Iterator
@@ -50,6 +51,7 @@ def start(host: str, port: int, data: Path | None, retention_seconds: int | None
         catcher = MailCatcher(data / "mail")
         catcher.start()
         environment["SMTP_URL"] = catcher.url
+    gc.freeze()  # what exists by now stays until the end, so that no garbage collection needs to visit it
     Supervisor(settings, environment, catcher).run(greeting(settings, catches_mail=catcher is not None))
 
 

@@ -82,7 +82,7 @@ for name in {module.partition(".")[0] for module in sys.modules}:
 """
 
 
-def test_the_connector_imports_only_what_it_requires_and_no_sqlalchemy() -> None:
+def test_the_connector_imports_only_what_it_requires_and_neither_sqlalchemy_nor_flask() -> None:
     requirements = CONNECTOR.read_text().splitlines()
     assert set(requirements) <= PROJECT
     command = [sys.executable, "-c", IMPORTED_BY_CONNECTOR]
@@ -91,3 +91,4 @@ def test_the_connector_imports_only_what_it_requires_and_no_sqlalchemy() -> None
     assert {"pika", "cloudevents"} <= imported
     assert imported - INDIRECT <= _names(requirements)
     assert "sqlalchemy" not in imported | _names(requirements)
+    assert "flask" not in imported  # the requirement is for Werkzeug

@@ -171,7 +171,7 @@ def event_function(handler: EventHandler, *, needs: Sequence[str] = (), services
     An unexpected error becomes a 503, since a Knative source does not resend an event after a 500.
     """
     from soundlift.common.events import from_http, to_http, traceparent_from
-    from soundlift.common.tracing.events import begin_event_span
+    from soundlift.common.tracing.event_requests import begin_event_span
 
     def answer(request: Request, services: Services) -> ResponseReturnValue:
         event = from_http(dict(request.headers), request.get_data())

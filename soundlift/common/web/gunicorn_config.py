@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import signal
 import sys
@@ -49,6 +50,15 @@ def on_starting(server: Any) -> None:
     make_files_private()
 
 
+def pre_fork(server: Any, worker: Any) -> None:
+    """Exempt what exists by now from garbage collections, in the main process and the worker: it stays until the end.
+
+    Each collection would visit all of it, and write to it, so that the processes could not share its memory. With the
+    collections at the end of both, that is a quarter of the processor time of a start and a stop.
+    """
+    gc.freeze()
+
+
 def when_ready(server: Any) -> None:
     """Stop gunicorn's main process, and with it the workers, when the supervisor is gone."""
     lifeline.watch(_settings.lifeline_fd)
@@ -66,6 +76,7 @@ def post_worker_init(worker: Any) -> None:
     except SettingError as error:
         print(f"soundlift: {error.detail}", file=sys.stderr)
         sys.exit(Arbiter.APP_LOAD_ERROR)
+    gc.freeze()  # the function too stays until the end, see `pre_fork`
     worker.connections_per_address = _settings.connections_per_address
     sweep_temporary_folders()
     graceful = signal.getsignal(signal.SIGTERM)
