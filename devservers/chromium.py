@@ -14,6 +14,29 @@ from devservers.server import NotInstalled
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 INSECURE_HOST = "soundlift.test"  # this machine, but no secure context, as without TLS in a local network
+# Chromium obeys only the last of several --disable-features, so Playwright's own are repeated here.
+DISABLED_FEATURES = (
+    "AimEnabled",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "LensOverlay",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "PreconnectToSearch",
+    "TcpPortRandomizationWin",
+    "ThirdPartyStoragePartitioning",
+    "msEdgeUpdateLaunchServicesPreferredVersion",
+    "msForceBrowserSignIn",
+    # Each window without a screen would load these popups of the address bar, which costs more than the page itself.
+    "WebUIOmniboxAimPopup",
+    "WebUIOmniboxPopup",
+    "SpareRendererForSitePerProcess",  # it starts a process for the next page, which most tests never open
+)
 ARGUMENTS = [
     "--disable-gpu",
     "--disable-quic",
@@ -21,6 +44,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--disable-features={','.join(DISABLED_FEATURES)}",
     "--autoplay-policy=no-user-gesture-required",
     f"--host-resolver-rules=MAP {INSECURE_HOST} 127.0.0.1",
 ]

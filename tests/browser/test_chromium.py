@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Browser
 
 from tests.browser.visits import Visits
@@ -16,6 +18,13 @@ def test_playwright_drives_this_chromium(browser: Browser) -> None:
         assert session.send("Browser.getVersion")["product"].endswith(browser.version)
         context.set_offline(True)
         assert page.evaluate("navigator.onLine") is False
+
+
+def test_what_playwright_disables_stays_disabled(browser: Browser) -> None:
+    command_line = browser.new_browser_cdp_session().send("SystemInfo.getInfo")["commandLine"]
+    *others, obeyed = (set(names.split(",")) for names in re.findall(r"--disable-features=(\S+)", command_line))
+    assert others
+    assert set().union(*others) - obeyed == set()
 
 
 def test_what_the_policy_blocks_is_noticed(visits: Visits) -> None:
