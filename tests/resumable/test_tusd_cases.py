@@ -42,7 +42,7 @@ class Tus:
         return urllib3.request("PATCH", address, headers=headers, body=body, retries=False, timeout=30)
 
     def offset(self, address: str) -> int:
-        answer = urllib3.request("HEAD", address, headers=self.headers, retries=False, timeout=10)
+        answer = urllib3.request("HEAD", address, headers=self.headers, retries=False, timeout=30)
         assert answer.status == 200
         return int(answer.headers["Upload-Offset"])
 
