@@ -7,23 +7,15 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import urllib3
 
-DEADLINE_SECONDS = 20
+from devservers.waiting import DEADLINE_SECONDS
+
 GATEWAY = "soundlift.local.gateway_process"
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Wait until a condition holds, and fail after the deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"timed out waiting until {what}"
-        time.sleep(0.05)
 
 
 @dataclass(frozen=True)
@@ -87,7 +79,7 @@ class Stack:
 
     def _request(self, method: str, path: str, login: str | None) -> urllib3.BaseHTTPResponse:
         headers = {"Connection": "close", **urllib3.make_headers(basic_auth=login)}
-        return urllib3.request(method, self.url + path, headers=headers, retries=False, timeout=10, redirect=False)
+        return urllib3.request(method, self.url + path, headers=headers, retries=False, timeout=30, redirect=False)
 
     def answers(self) -> bool:
         try:

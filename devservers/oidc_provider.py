@@ -23,6 +23,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from devservers.ports import free_port
 from devservers.server import Server
+from devservers.waiting import DEADLINE_SECONDS
 
 STYLE_SHEET = re.compile(rb'<link[^>]+href="https://[^>]+>')
 
@@ -45,7 +46,7 @@ class OidcProvider:
         headers = {"Content-Type": "application/json"}
         data = json.dumps(document).encode()
         request = urllib.request.Request(f"{self.issuer}{path}", data=data, headers=headers, method="PUT")
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as answer:
             assert answer.status == 204
 
 

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
+from devservers.waiting import DEADLINE_SECONDS
 from functions.jobs import changes as module
 from functions.jobs import events
 from functions.jobs.long_polls import poll
@@ -111,7 +112,7 @@ def test_a_wait_for_changes_ends_at_the_first_one(services: Services, follower: 
         answer = pool.submit(follower.next, 60)
         assert not answer.done()
         services.jobs.renew(claim, percent=7)
-        assert [each["percent"] for each in answer.result(timeout=10)["jobs"]] == [7]
+        assert [each["percent"] for each in answer.result(timeout=DEADLINE_SECONDS)["jobs"]] == [7]
 
 
 def test_a_wait_reads_less_often_if_reading_takes_long(services: Services) -> None:
@@ -206,10 +207,10 @@ def test_changes_beyond_the_limit_of_waiting_requests_are_answered_immediately(
     ]
     with ThreadPoolExecutor() as pool:
         answers = [pool.submit(wait, path) for path in paths]
-        assert answered.acquire(timeout=10)
+        assert answered.acquire(timeout=DEADLINE_SECONDS)
         assert sum(answer.done() for answer in answers) == 1
         services.jobs.cancel(job.id)
-        states = [[each["state"] for each in answer.result(timeout=10)] for answer in answers]
+        states = [[each["state"] for each in answer.result(timeout=DEADLINE_SECONDS)] for answer in answers]
     assert states.count(["cancelled"]) == 2
 
 

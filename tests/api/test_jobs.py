@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from devservers.waiting import DEADLINE_SECONDS
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.options.audio_options import AudioOptions
@@ -219,7 +220,7 @@ def test_a_wait_ends_when_the_job_ends(function: Call, services: Services) -> No
         answer = pool.submit(client.get, f"/{job.id}?wait=60", headers=headers)
         assert not answer.done()
         services.jobs.mark_failed(claim, code="no_audio", message="x")
-        assert answer.result(timeout=10).json["state"] == "failed"
+        assert answer.result(DEADLINE_SECONDS).json["state"] == "failed"
 
 
 def test_a_wait_for_a_job_that_is_deleted_meanwhile_ends_with_not_found(function: Call, services: Services) -> None:
@@ -230,7 +231,7 @@ def test_a_wait_for_a_job_that_is_deleted_meanwhile_ends_with_not_found(function
         assert not answer.done()
         # In one step, so that the wait sees no state in between.
         services.database.change(table.update().where(table.c.id == job.id).values(state=State.DELETED))
-        assert_problem(answer.result(timeout=10), 404)
+        assert_problem(answer.result(DEADLINE_SECONDS), 404)
 
 
 def test_a_wait_ends_after_its_time(function: Call, services: Services) -> None:
@@ -259,11 +260,11 @@ def test_waiting_requests_beyond_their_limit_are_answered_immediately(function: 
 
     with ThreadPoolExecutor(5) as pool:
         answers = [pool.submit(wait_for_job) for _ in range(5)]
-        assert answered.acquire(timeout=10)
-        assert answered.acquire(timeout=10)
+        assert answered.acquire(timeout=DEADLINE_SECONDS)
+        assert answered.acquire(timeout=DEADLINE_SECONDS)
         assert sum(answer.done() for answer in answers) == 2
         services.jobs.mark_failed(claim, code="no_audio", message="x")
-        assert sorted(answer.result(timeout=10) for answer in answers) == ["converting"] * 2 + ["failed"] * 3
+        assert sorted(answer.result(DEADLINE_SECONDS) for answer in answers) == ["converting"] * 2 + ["failed"] * 3
 
 
 def test_a_queued_or_running_job_can_be_cancelled(function: Call, services: Services) -> None:

@@ -7,13 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, current_thread
 
 import argon2
 import pytest
 
+from devservers.waiting import wait_for
 from soundlift.common.auth.bounded_pool import BoundedPool
 from soundlift.common.auth.passwords import Match, Passwords, max_concurrency
 from soundlift.common.errors import Busy
@@ -49,12 +50,23 @@ def single_thread_pool(*, queue: int, wait_seconds: float) -> BoundedPool:
     return BoundedPool("test", threads=1, queue=queue, wait_seconds=wait_seconds, busy_message="Try again.")
 
 
+def run_once_it_can_start(pool: BoundedPool, call: Callable[[], str]) -> str:
+    """Run a call; on a busy machine, even a free thread may not start it in time."""
+
+    def result() -> str | None:
+        with suppress(Busy):
+            return pool.run(call)
+        return None
+
+    return wait_for(result, "the call starts in time")
+
+
 def test_a_call_that_cannot_start_in_time_is_rejected() -> None:
     pool = single_thread_pool(queue=1, wait_seconds=0.05)
     with occupied(pool) as call, pytest.raises(Busy) as raised:
         call().result(DEADLINE_SECONDS)
     assert (raised.value.detail, raised.value.headers) == ("Try again.", {"Retry-After": "1"})
-    assert pool.run(str, "again") == "again"
+    assert run_once_it_can_start(pool, lambda: "again") == "again"
 
 
 def test_a_call_is_rejected_immediately_if_the_queue_is_full() -> None:
@@ -84,7 +96,7 @@ def test_a_running_call_may_take_longer_than_the_maximum_wait() -> None:
         assert not never_set.wait(0.2)
         return "done"
 
-    assert single_thread_pool(queue=0, wait_seconds=0.01).run(slow) == "done"
+    assert run_once_it_can_start(single_thread_pool(queue=0, wait_seconds=0.01), slow) == "done"
 
 
 FIRST_CALLS = """

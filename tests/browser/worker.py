@@ -7,7 +7,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from devservers.local_stack import Stack, wait_until
+from devservers.local_stack import Stack
+from devservers.waiting import wait_for
 from soundlift.common.jobs.model import Claim
 from soundlift.common.services import Services
 from tests.factories.jobs import MP3_SOUND, job_now
@@ -17,7 +18,7 @@ from tests.factories.media import store
 @contextmanager
 def paused_connector(stack: Stack) -> Iterator[None]:
     """Deliver no event in the meantime, so that uploaded videos stay queued."""
-    wait_until(lambda: stack.child("soundlift.connector"), "the connector is running")
+    wait_for(lambda: stack.child("soundlift.connector"), "the connector is running")
     connector = stack.child("soundlift.connector")
     assert connector is not None
     os.kill(connector.pid, signal.SIGSTOP)

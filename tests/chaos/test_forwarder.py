@@ -11,6 +11,7 @@ import pytest
 
 from devservers.forwarder import Forwarder
 from devservers.toxics import Answer, Bandwidth, Latency, LimitData, ResetPeer, Slicer, SlowClose, Timeout
+from devservers.waiting import DEADLINE_SECONDS
 
 PAUSE = 0.2
 
@@ -50,7 +51,7 @@ def forwarder(echo: int) -> Iterator[Forwarder]:
 
 @pytest.fixture
 def client(forwarder: Forwarder) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", forwarder.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", forwarder.port), timeout=DEADLINE_SECONDS) as client:
         yield client
 
 

@@ -27,11 +27,11 @@ def video(tmp_path: Path) -> Path:
 
 
 class Receiver:
-    """A server that reads at most `most` bytes of one request, then sends an answer and closes the connection."""
+    """A server that reads one request up to some bytes, then sends an answer and closes the connection."""
 
-    def __init__(self, answer: bytes, most: int = 10_000_000) -> None:
+    def __init__(self, answer: bytes, until: bytes) -> None:
         self.received = b""
-        self._answer, self._most = answer, most
+        self._answer, self._until = answer, until
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.thread = threading.Thread(target=self._serve, daemon=True)
@@ -41,12 +41,8 @@ class Receiver:
         with self._listener:
             client, _ = self._listener.accept()
         with client:
-            client.settimeout(0.3)
-            try:
-                while len(self.received) < self._most and (data := client.recv(1 << 16)):
-                    self.received += data
-            except TimeoutError:
-                pass
+            while self._until not in self.received and (data := client.recv(1 << 16)):
+                self.received += data
             client.sendall(self._answer)
             client.shutdown(socket.SHUT_WR)
             while client.recv(1 << 16):
@@ -75,12 +71,13 @@ def test_each_upload_has_a_name_of_its_own_and_each_keyed_one_a_key_of_its_own()
 
 
 def test_a_raw_body_arrives_whole_with_its_length_or_in_chunks(video: Path) -> None:
-    plain, chunked = Receiver(b"HTTP/1.1 202 \r\nContent-Length: 0\r\n\r\n"), Receiver(b"")
+    content, end = video.read_bytes(), b"\r\n0\r\n\r\n"
+    plain, chunked = Receiver(b"HTTP/1.1 202 \r\nContent-Length: 0\r\n\r\n", content), Receiver(b"", end)
     assert request(plain.url, "POST", "/upload", {"A": "b"}, raw_body(video)).status == 202
-    assert plain.received.endswith(b"\r\n\r\n" + video.read_bytes())
+    assert plain.received.endswith(b"\r\n\r\n" + content)
     request(chunked.url, "POST", "/upload", {}, raw_body(video, chunked=True))
     assert b"Transfer-Encoding: chunked" in chunked.received
-    assert chunked.received.endswith(b"\r\n0\r\n\r\n")
+    assert chunked.received.endswith(end)
 
 
 def test_a_form_has_its_announced_length(video: Path) -> None:
@@ -91,7 +88,7 @@ def test_a_form_has_its_announced_length(video: Path) -> None:
 
 
 def test_an_aborted_upload_sends_only_a_part(video: Path) -> None:
-    receiver = Receiver(b"")
+    receiver = Receiver(b"", video.read_bytes())
     assert request(receiver.url, "POST", "/upload", {}, raw_body(video, share=0.5)) == Answer(None, error="aborted")
     receiver.thread.join()
     content = receiver.received.partition(b"\r\n\r\n")[2]
@@ -101,12 +98,12 @@ def test_an_aborted_upload_sends_only_a_part(video: Path) -> None:
 def test_an_answer_before_the_end_of_the_body_is_read(tmp_path: Path) -> None:
     large = tmp_path / "large.mp4"
     large.write_bytes(bytes(20_000_000))
-    answer = request(Receiver(REFUSAL, most=1).url, "POST", "/upload", {}, raw_body(large))
+    answer = request(Receiver(REFUSAL, b"\r\n\r\n").url, "POST", "/upload", {}, raw_body(large))
     assert (answer.status, answer.code) == (503, "full")
 
 
 def test_a_lost_answer_is_an_answer_without_a_status(video: Path) -> None:
-    answer = request(Receiver(b"").url, "POST", "/upload", {}, raw_body(video))
+    answer = request(Receiver(b"", video.read_bytes()).url, "POST", "/upload", {}, raw_body(video))
     assert answer.status is None
     assert answer.error
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from devservers.forwarder import Forwarder
 from devservers.toxics import Bandwidth
-from devservers.waiting import wait_for
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 from soundlift.cli.exit_codes import ExitCode
 from soundlift.common.jobs.model import Job
 from soundlift.common.services import Services
@@ -73,13 +73,13 @@ class LargeUpload:
             process = self.start()
             wait_for(lambda: line.received_bytes > after, f"{after} bytes have been sent")
             process.send_signal(number)
-            return process.wait(20)
+            return process.wait(DEADLINE_SECONDS)
 
     def end(self, process: subprocess.Popen[str]) -> Job:
         """Cancel the job of a command that waits for it, wait until the command has ended, and return the only job."""
         (job,) = wait_for(lambda: self._services.jobs.page(None), "the file has been uploaded")
         assert self._services.jobs.cancel(job.id)
-        assert process.wait(20) == ExitCode.FAILED
+        assert process.wait(DEADLINE_SECONDS) == ExitCode.FAILED
         assert len(self._services.jobs.page(None)) == 1
         with self._services.videos.open(job_now(self._services, job.id).video_fid).file as file:
             assert file.read() == MP4 + bytes(self.size - len(MP4))

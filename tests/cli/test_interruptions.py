@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers.waiting import wait_for
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 from soundlift.cli.exit_codes import ExitCode
 from soundlift.common.services import Services
 from tests.client.servers import Deployment
@@ -71,7 +71,7 @@ def test_an_interrupted_command_says_how_to_get_the_result(
     polls = len(deployment.requests)
     wait_for(lambda: len(deployment.requests) > polls + 2, "the command waits for the jobs")
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == ExitCode.INTERRUPTED
+    assert process.wait(DEADLINE_SECONDS) == ExitCode.INTERRUPTED
     message = _stderr(tmp_path)
     assert message.startswith("Interrupted.\nThe server continues the conversion. Get the result with:\n")
     for job in services.jobs.page(None):
@@ -91,7 +91,7 @@ def test_an_interrupted_download_says_how_to_continue(
     process = start(deployment.url, "download", row.id)
     wait_for(lambda: len(deployment.requests) > 1, "the command waits for the job")
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == ExitCode.INTERRUPTED
+    assert process.wait(DEADLINE_SECONDS) == ExitCode.INTERRUPTED
     assert _stderr(tmp_path) == f"Interrupted. Continue with:\n  soundlift download {row.id}\n"
 
 
@@ -106,6 +106,6 @@ def test_a_conversion_survives_a_restart_of_the_server(services: Services, start
         wait_for(lambda: "Connected again." in _stderr(tmp_path), "the command has found the server again")
         (row,) = services.jobs.page(None)
         assert services.jobs.cancel(row.id)
-        assert process.wait(20) == ExitCode.FAILED
+        assert process.wait(DEADLINE_SECONDS) == ExitCode.FAILED
     assert _stderr(tmp_path).endswith("soundlift: The job was cancelled before its audio file was ready.\n")
     assert _stderr(tmp_path).count("Trying again") == 1

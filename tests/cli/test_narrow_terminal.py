@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from devservers.waiting import DEADLINE_SECONDS
 from soundlift.common.jobs.model import AudioDescription
 from soundlift.common.services import Services
 from tests.client.servers import Deployment
@@ -53,7 +54,7 @@ def on_terminal(services: Services, tmp_path: Path) -> Iterator[OnTerminal]:
             os.close(terminal)
             written = b"".join(iter(lambda: _read(controller), b""))
             os.close(controller)
-            process.wait(20)
+            process.wait(DEADLINE_SECONDS)
             return written.decode()
 
         yield soundlift

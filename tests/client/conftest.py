@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,25 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of the records of uploads, which belongs to this test."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return tmp_path / "state" / "soundlift" / "uploads"
+
+
+class SteppingTime:
+    """Time that advances by a second whenever it is read, and not in a pause."""
+
+    def __init__(self) -> None:
+        self._seconds = itertools.count()
+
+    def monotonic(self) -> float:
+        return next(self._seconds)
+
+    def sleep(self, seconds: float) -> None:
+        pass
+
+
+@pytest.fixture
+def _stepping_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the time for which clients retry depend only on how often they do."""
+    monkeypatch.setattr(retries, "time", SteppingTime())
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from devservers.waiting import wait_for
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 from soundlift.common import recent_check
 from soundlift.common.errors import StoreUnavailable
 from soundlift.common.recent_check import RECENT_SECONDS, USABLE_SECONDS, RecentCheck
@@ -35,7 +35,7 @@ class Store:
 
     def check(self) -> None:
         self.checks += 1
-        assert self.answers.wait(10)
+        assert self.answers.wait(DEADLINE_SECONDS)
         if self.is_away:
             raise StoreUnavailable("The media store cannot be used.", cause="it is away")
 
@@ -96,5 +96,5 @@ def test_an_old_outcome_is_not_used_however_long_the_check_takes(clock: Clock) -
         both = [pool.submit(fails, check) for _ in range(2)]
         wait_for(lambda: store.checks == 2, "one request checks again")
         store.answers.set()
-        assert [each.result(10) for each in both] == [True, True]
+        assert [each.result(DEADLINE_SECONDS) for each in both] == [True, True]
     assert store.checks == 2

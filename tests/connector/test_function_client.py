@@ -59,7 +59,7 @@ def test_the_login_is_not_sent_to_an_address_that_only_begins_like_the_gateway_s
     gateway.deploy("convert", "video", empty)
     begins_like_it = gateway.url[:-1]  # the same host, on a port of one digit less
     client = FunctionClient(
-        timeout=10, connections=1, gateway_url=begins_like_it, login={"Authorization": "Basic secret"}
+        timeout=30, connections=1, gateway_url=begins_like_it, login={"Authorization": "Basic secret"}
     )
     assert client.call(f"{gateway.url}/function/convert", event()).status == 204
     assert "Authorization" not in gateway.calls[0].headers
@@ -67,7 +67,7 @@ def test_the_login_is_not_sent_to_an_address_that_only_begins_like_the_gateway_s
 
 def test_the_login_is_sent_to_functions_of_the_gateway_along_with_other_headers(gateway: Gateway) -> None:
     gateway.deploy("convert", "video", empty)
-    client = FunctionClient(timeout=10, connections=1, gateway_url=gateway.url, login={"Authorization": "Basic secret"})
+    client = FunctionClient(timeout=30, connections=1, gateway_url=gateway.url, login={"Authorization": "Basic secret"})
     assert client.call(f"{gateway.url}/function/convert", event()).status == 204
     [call] = gateway.calls
     assert (call.headers["Authorization"], call.headers["Content-Type"]) == ("Basic secret", STRUCTURED)

@@ -14,7 +14,7 @@ from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
 from werkzeug import Response
 
-from devservers.waiting import wait_for
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 from soundlift.common.broker import Broker, Delivery
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.errors import BrokerUnavailable
@@ -177,7 +177,7 @@ def test_a_stopping_connector_hands_back_messages_that_take_too_long(
     broker.publish(event())
     wait_for(lambda: gateway.calls, "convert is called")
     assert connector.stop() == 1
-    delivery = broker.receive(["video"], 5)
+    delivery = broker.receive(["video"], DEADLINE_SECONDS)
     assert delivery is not None
     assert delivery.attempt == 2
     released.set()

@@ -13,7 +13,7 @@ from werkzeug import Response
 
 from devservers.forwarder import Forwarder
 from devservers.rabbitmq import RabbitMq, url_through
-from devservers.waiting import wait_for
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 from soundlift.common.events import MP3_READY
 from soundlift.common.settings import Settings
 from soundlift.common.web.gunicorn_config import RELEASE_SECONDS
@@ -125,6 +125,6 @@ def test_a_stopping_connector_leaves_the_next_message_untouched(
         wait_for(lambda: any(line["event"] == "stopping" for line in logs), "the connector stops")
     released.set()
     assert connector.stop() == 0
-    delivery = queues.connect().receive(["video"], 10)
+    delivery = queues.connect().receive(["video"], DEADLINE_SECONDS)
     assert delivery is not None
     assert delivery.attempt == 1

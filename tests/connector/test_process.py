@@ -184,7 +184,7 @@ def test_the_next_connector_delivers_what_a_killed_one_had_in_flight(
 def page(port: int, path: str) -> tuple[int, str]:
     """Return the status and the text of a connector's page, or status 0 while nobody listens."""
     try:
-        response = urllib3.request("GET", f"http://127.0.0.1:{port}/{path}", retries=False, timeout=5)
+        response = urllib3.request("GET", f"http://127.0.0.1:{port}/{path}", retries=False, timeout=DEADLINE_SECONDS)
     except urllib3.exceptions.HTTPError:
         return 0, ""
     return response.status, response.data.decode()

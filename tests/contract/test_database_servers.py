@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from devservers.forwarder import Forwarder
 from devservers.mariadb import MariaDb
 from devservers.postgresql import PostgreSql
-from devservers.waiting import wait_for
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 from soundlift.common.db.clock import now
 from soundlift.common.db.engine import Database, open_database
 from soundlift.common.db.migrations import migrate
@@ -135,11 +135,11 @@ def test_both_transactions_of_a_deadlock_are_completed(database: Database) -> No
     def lock_both(first: str, second: str) -> None:
         with database.write() as connection:
             connection.execute(_set_password(first, "held"))
-            meet.wait(20)
+            meet.wait(DEADLINE_SECONDS)
             connection.execute(_set_password(second, "wanted"))
 
     def change_both() -> None:
-        meet.wait(20)
+        meet.wait(DEADLINE_SECONDS)
         database.change(sa.update(users).values(password=users.c.password + "+"))
 
     with ThreadPoolExecutor() as pool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import smtplib
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -234,13 +235,21 @@ def test_a_mail_ends_before_the_claim_of_its_notification_lapses() -> None:
 
 
 @pytest.mark.parametrize("trouble", ["stalls", "replies"])
-def test_an_accepted_mail_is_sent_even_if_quit_fails(start: Start, trouble: str) -> None:
+def test_an_accepted_mail_is_sent_even_if_quit_fails(
+    start: Start, trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def quit_within_little_time(connection: smtplib.SMTP) -> None:
+        assert connection.sock is not None
+        connection.sock.settimeout(0.3)
+        connection.docmd("QUIT")
+
+    monkeypatch.setattr(smtplib.SMTP, "quit", quit_within_little_time)
     server = start()
     if trouble == "stalls":
         server.stalls.add("QUIT")
     else:
         server.replies["QUIT"] = TEMPORARY
-    Mail(server.url, timeout=0.3).send(message(), RECIPIENT)
+    Mail(server.url).send(message(), RECIPIENT)
     assert len(server.messages) == 1
 
 

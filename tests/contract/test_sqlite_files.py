@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cloudevents.core.v1.event import CloudEvent
 
-from devservers.waiting import wait_for
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.db import write_ahead_log
 from soundlift.common.db.engine import open_database
@@ -69,7 +69,7 @@ class CountingConnection(sqlite3.Connection):
 def writer(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """Return a connection that holds the write lock of a new file."""
     # Its commit waits for another connection that is reading the file at that moment.
-    with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None, timeout=10)) as writer:
+    with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None, timeout=DEADLINE_SECONDS)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         yield writer
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from cloudevents.core.v1.event import CloudEvent
 
-from devservers.waiting import wait_for
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 from functions.convert.handler import convert
 from soundlift.common.errors import Busy, Unavailable
 from soundlift.common.events import event_for
@@ -40,7 +40,7 @@ def test_cancelling_kills_ffmpeg_and_leaves_no_mp3(
         assert waiting.wait(30)
         assert _running_ffmpegs()
         services.jobs.cancel(job.id)
-        wait_for(lambda: not _running_ffmpegs(), "FFmpeg is killed", seconds=2)
+        wait_for(lambda: not _running_ffmpegs(), "FFmpeg is killed")
     finally:
         release.set()
     assert conversion.result() is None
@@ -91,7 +91,7 @@ def test_a_worker_that_has_to_stop_releases_its_job(
     try:
         assert waiting.wait(30)
         worker.shutdown.begin()
-        wait_for(lambda: not _running_ffmpegs(), "FFmpeg is killed", seconds=2)
+        wait_for(lambda: not _running_ffmpegs(), "FFmpeg is killed")
     finally:
         release.set()
     with pytest.raises(Unavailable):
@@ -236,7 +236,7 @@ def test_a_paused_worker_that_resumes_after_its_claim_expired_loses(
     except BrokenPipeError:
         assert process.poll() is not None
     process.stdin = None
-    process.communicate(timeout=30)
+    process.communicate(timeout=DEADLINE_SECONDS)
     assert job_now(services, job.id) == winner
     assert_one_mp3(services, job)
 

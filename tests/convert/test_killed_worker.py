@@ -149,7 +149,7 @@ def test_no_ffmpeg_outlives_its_worker(
     wait_for(lambda: len(ffmpegs(title)) == 2, "both are executed")
     process.send_signal(signal_number)
     process.wait()
-    wait_for(lambda: not ffmpegs(title), "FFmpeg has ended", seconds=10)
+    wait_for(lambda: not ffmpegs(title), "FFmpeg has ended")
 
 
 def test_a_worker_killed_in_a_conversion_leaves_no_process(
@@ -165,8 +165,8 @@ def test_a_worker_killed_in_a_conversion_leaves_no_process(
             ["ps", "-o", "stat=", "-s", str(converting.pid)], check=False, capture_output=True, text=True
         ).stdout.replace("Z", "").strip()  # fmt: skip
 
-    wait_for(lambda: not ffmpegs(str(folder)), "FFmpeg has ended", seconds=10)
-    wait_for(lambda: not session(), "all processes that the worker started have ended", seconds=10)
+    wait_for(lambda: not ffmpegs(str(folder)), "FFmpeg has ended")
+    wait_for(lambda: not session(), "all processes that the worker started have ended")
 
 
 @pytest.mark.servers

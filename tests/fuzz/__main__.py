@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from devservers.local_stack import Stack, wait_until
+from devservers.local_stack import Stack
 from devservers.ports import free_port
+from devservers.waiting import wait_for
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.fuzz.files import make_files, upload_real_files
@@ -60,7 +61,7 @@ def running_stack(folder: Path, settings: Mapping[str, object]) -> Iterator[Stac
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
     stack = Stack(process, f"http://127.0.0.1:{port}", folder / "data", terminal)
     try:
-        wait_until(lambda: stack.answers() or process.poll() is not None, "the stack is ready")
+        wait_for(lambda: stack.answers() or process.poll() is not None, "the stack is ready")
         if process.poll() is not None:
             sys.exit(f"`soundlift up` has ended:\n{stack.output}")
         yield stack

@@ -211,6 +211,6 @@ def test_a_claim_that_a_late_renewal_beats_leaves_the_import_its_file(services: 
             rival = pool.submit(services.jobs.claim_import, job_now(services, job.id))
             with pytest.raises(TimeoutError):  # it waits for the row
                 rival.result(1)
-        assert rival.result(20) is None
+        assert rival.result(timeout=30) is None
     assert job_now(services, job.id).video_fid == claim.video_fid
     assert services.jobs.finish_import(claim, video_bytes=1, file_name=None, content_type=None)

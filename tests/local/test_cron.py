@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from devservers.local_stack import wait_until
+from devservers.waiting import wait_for
 from soundlift.local.cron import Cron
 
 pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
@@ -70,16 +70,16 @@ def cron(gateway: Gateway) -> Iterator[Cron]:
 
 def test_only_functions_with_topic_and_schedule_are_called(gateway: Gateway, cron: Cron) -> None:
     cron.start()
-    wait_until(lambda: gateway.requests.count("POST /function/tick 200") >= 2, "tick is called")
+    wait_for(lambda: gateway.requests.count("POST /function/tick 200") >= 2, "tick is called")
     assert set(gateway.requests) == {"GET /system/functions 200", "POST /function/tick 200"}
 
 
 def test_one_call_replaces_those_missed_while_the_gateway_was_unavailable(gateway: Gateway, cron: Cron) -> None:
     gateway.answer_to_get = "503 Unavailable"
     cron.start()
-    wait_until(lambda: len(gateway.requests) == 2, "cron has been refused for more than a second")
+    wait_for(lambda: len(gateway.requests) == 2, "cron has been refused for more than a second")
     gateway.answer_to_get = "200 OK"
-    wait_until(lambda: len(gateway.requests) >= 6, "cron continues")
+    wait_for(lambda: len(gateway.requests) >= 6, "cron continues")
     assert (
         gateway.requests[:6]
         == ["GET /system/functions 503"] * 2
@@ -96,5 +96,5 @@ def test_a_failed_call_is_reported_on_the_terminal(
 ) -> None:
     gateway.answer_to_post = "500 Broken"
     cron.start()
-    wait_until(lambda: gateway.requests.count("POST /function/tick 500") >= 2, "tick is called")
+    wait_for(lambda: gateway.requests.count("POST /function/tick 500") >= 2, "tick is called")
     assert capsys.readouterr().out.startswith("tick returned 500")

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from devservers.local_stack import Stack, Start, assert_refused, wait_until
+from devservers.local_stack import Stack, Start, assert_refused
 from devservers.ports import free_port
+from devservers.waiting import wait_for
 
 pytestmark = pytest.mark.servers
 
@@ -106,7 +107,7 @@ def test_each_start_generates_a_new_login_unless_the_settings_have_one(start: St
     assert ours.login != stack.login
     assert ours.get("/system/functions", login=stack.login).status == 401
     log = ours.data / "logs" / "connector.log"
-    wait_until(lambda: log.exists() and "subscriptions" in log.read_text(), "the connector has logged in")
+    wait_for(lambda: log.exists() and "subscriptions" in log.read_text(), "the connector has logged in")
 
 
 def test_slow_clients_without_the_login_do_not_block_those_with_it(start: Start) -> None:
@@ -118,8 +119,8 @@ def test_slow_clients_without_the_login_do_not_block_those_with_it(start: Start)
             client = connections.enter_context(socket.create_connection((address.hostname, address.port)))
             client.sendall(slow)
         # The connector and cron occupy threads too, but briefly; the slow clients would occupy theirs for 30 seconds.
-        wait_until(lambda: stack.get("/system/functions", login=stack.login).status == 200, "the list is answered")
-        wait_until(lambda: stack.get("/healthz").status == 200, "it is healthy")
+        wait_for(lambda: stack.get("/system/functions", login=stack.login).status == 200, "the list is answered")
+        wait_for(lambda: stack.get("/healthz").status == 200, "it is healthy")
 
 
 def test_half_a_login_is_refused_with_a_sentence_that_names_the_missing_half(tmp_path: Path) -> None:

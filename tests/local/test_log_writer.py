@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from devservers.local_stack import Process, Stack, Start, living_processes, wait_until
+from devservers.local_stack import Process, Stack, Start, living_processes
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 from soundlift.local import log_writer
 from soundlift.local.log_pipe import MAX_LOG_BYTES
 
@@ -62,7 +63,7 @@ class Writer:
     def end(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        assert self.process.wait(20) == 0
+        assert self.process.wait(DEADLINE_SECONDS) == 0
 
     def text(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
@@ -112,7 +113,7 @@ def test_a_line_larger_than_a_log_is_kept_complete_in_one_log(writer: Callable[[
     (tmp_path / "a.log").write_text("a" * MAX_BYTES)
     one = writer("a.log")
     one.write("aa")
-    wait_until(lambda: _is_idle(one), "the writer has read part of the line")
+    wait_for(lambda: _is_idle(one), "the writer has read part of the line")
     one.write("\nthe next line\n")
     one.end()
     assert (tmp_path / "a.log.1").read_text() == "a" * (MAX_BYTES + 2) + "\n"
@@ -125,10 +126,10 @@ def test_lines_that_cannot_be_written_are_counted_and_reported_in_the_log(
     one = writer("folder/a.log")
     one.write("lost 1\nlost 2\n")
     one.write("lost")
-    wait_until(lambda: _is_idle(one), "the writer has read everything")
+    wait_for(lambda: _is_idle(one), "the writer has read everything")
     one.log.parent.mkdir()
     one.write(" 3\nkept\n")
-    wait_until(lambda: one.text().endswith("kept\n"), "the log is written again")
+    wait_for(lambda: one.text().endswith("kept\n"), "the log is written again")
     entry, kept = one.text().splitlines()
     assert {name: json.loads(entry)[name] for name in ("count", "cause", "event", "level")} == {
         "count": 3,
@@ -142,13 +143,13 @@ def test_lines_that_cannot_be_written_are_counted_and_reported_in_the_log(
 @on_linux
 def test_a_line_cut_by_a_full_disk_is_terminated_before_the_next(writer: Callable[[str], Writer]) -> None:
     one = writer("a.log")
-    wait_until(lambda: _is_idle(one), "the writer ignores SIGXFSZ")
+    wait_for(lambda: _is_idle(one), "the writer ignores SIGXFSZ")
     limit = resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE, (20, resource.RLIM_INFINITY))
     one.write("a line of some twenty letters and more\nlost\n")
-    wait_until(lambda: len(one.text()) == 20 and _is_idle(one), "the line has been cut")
+    wait_for(lambda: len(one.text()) == 20 and _is_idle(one), "the line has been cut")
     resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE, limit)
     one.write("kept\n")
-    wait_until(lambda: one.text().endswith("kept\n"), "the log is written again")
+    wait_for(lambda: one.text().endswith("kept\n"), "the log is written again")
     cut, entry, kept = one.text().splitlines()
     assert (cut, json.loads(entry)["count"], kept) == ("a line of some twent", 2, "kept")
 
@@ -156,7 +157,7 @@ def test_a_line_cut_by_a_full_disk_is_terminated_before_the_next(writer: Callabl
 def test_a_writer_ends_with_its_input_and_ignores_signals_to_the_group(writer: Callable[[str], Writer]) -> None:
     one = writer("a.log")
     one.write("first\n")
-    wait_until(lambda: one.text() == "first\n", "the writer is running")
+    wait_for(lambda: one.text() == "first\n", "the writer is running")
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         one.process.send_signal(number)
     one.write("last\n")
@@ -192,7 +193,7 @@ def test_the_gateways_log_is_rotated_while_it_runs_without_losing_a_line(stack: 
     count = MAX_LOG_BYTES // 1000
     assert stack.get(f"/parrot?{count}").status == 200
     logs = [stack.data / "logs" / name for name in ("gateway.log.1", "gateway.log")]
-    wait_until(
+    wait_for(
         lambda: all(log.exists() for log in logs) and "parrot heard" in logs[1].read_text(),
         "everything has been written",
     )
@@ -204,28 +205,28 @@ def test_the_gateways_log_is_rotated_while_it_runs_without_losing_a_line(stack: 
 
 @pytest.mark.servers
 def test_a_killed_writer_is_restarted(stack: Stack) -> None:
-    wait_until(lambda: len(writers_of(stack)) == 2, "the writers of gateway and connector are running")
+    wait_for(lambda: len(writers_of(stack)) == 2, "the writers of gateway and connector are running")
     before = writers_of(stack)
     for one in before:
         os.kill(one.pid, signal.SIGKILL)
-    wait_until(
+    wait_for(
         lambda: len({one.pid for one in writers_of(stack)} - {one.pid for one in before}) == 2,
         "new writers are running",
     )
     assert stack.get("/parrot?1").status == 200
-    wait_until(lambda: "parrot heard" in (stack.data / "logs" / "gateway.log").read_text(), "the log is written again")
+    wait_for(lambda: "parrot heard" in (stack.data / "logs" / "gateway.log").read_text(), "the log is written again")
 
 
 @pytest.mark.servers
 def test_a_gateway_still_logs_after_its_supervisor_was_killed(stack: Stack) -> None:
     host, port = stack.url.removeprefix("http://").split(":")
     log = stack.data / "logs" / "gateway.log"
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=DEADLINE_SECONDS) as connection:
         connection.sendall(b"POST /parrot?0 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         connection.sendall(b"6\r\nbefore\r\n")
-        wait_until(lambda: "request" in log.read_text() or stack.answers(), "the request is being handled")
+        wait_for(lambda: "request" in log.read_text() or stack.answers(), "the request is being handled")
         stack.process.kill()
         stack.process.wait()
         connection.sendall(b"5\r\nafter\r\n0\r\n\r\n")
-        wait_until(lambda: "after" in log.read_text(), "the log contains the rest")
-    wait_until(lambda: not writers_of(stack), "the writers have ended too")
+        wait_for(lambda: "after" in log.read_text(), "the log contains the rest")
+    wait_for(lambda: not writers_of(stack), "the writers have ended too")

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from devservers.local_stack import Stack, Start, wait_until
+from devservers.local_stack import Stack, Start
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 from soundlift.common.web.request_buffer import SMALL_BODY_BYTES
 
 pytestmark = pytest.mark.servers
@@ -56,7 +57,7 @@ def function(stack: Stack, name: str) -> dict[str, Any]:
 
 def test_bodies_are_streamed_both_ways(stack: Stack) -> None:
     host, port = stack.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=DEADLINE_SECONDS) as connection:
         connection.sendall(b"POST /function/parrot HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         received = b""
         # A smaller body would be received as a whole before the function is called.
@@ -72,10 +73,10 @@ def test_variables_are_substituted_as_by_faas_cli(stack: Stack) -> None:
 
 
 def test_cron_calls_a_function_on_its_schedule(stack: Stack) -> None:
-    wait_until(lambda: function(stack, "cuckoo")["invocationCount"] >= 2, "cron has called twice")
+    wait_for(lambda: function(stack, "cuckoo")["invocationCount"] >= 2, "cron has called twice")
     assert "cuckoo" not in stack.output
 
 
 def test_logs_go_to_files_and_not_to_the_terminal(stack: Stack) -> None:
-    wait_until(lambda: "request" in (stack.data / "logs" / "gateway.log").read_text(), "the log contains the requests")
+    wait_for(lambda: "request" in (stack.data / "logs" / "gateway.log").read_text(), "the log contains the requests")
     assert "request" not in stack.output

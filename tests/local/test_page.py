@@ -25,7 +25,7 @@ def stack(start: Start) -> Stack:
 
 def get(stack: Stack, path: str, accept: str | None = None, method: str = "GET") -> urllib3.BaseHTTPResponse:
     headers = {"Connection": "close", **({"Accept": accept} if accept else {})}
-    return urllib3.request(method, stack.url + path, headers=headers, retries=False, timeout=10, redirect=False)
+    return urllib3.request(method, stack.url + path, headers=headers, retries=False, timeout=30, redirect=False)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -110,5 +110,5 @@ def test_the_description_of_the_api_is_for_every_client_and_read_only(stack: Sta
 @pytest.mark.parametrize(("path", "granted"), [("/jobs", True), ("/function/upload", True), ("/login/refresh", False)])
 def test_the_setting_opens_the_api_to_another_page_but_not_the_session(stack: Stack, path: str, granted: bool) -> None:
     headers = {"Origin": OTHER_PAGE, "Access-Control-Request-Method": "POST", "Connection": "close"}
-    answer = urllib3.request("OPTIONS", stack.url + path, headers=headers, retries=False, timeout=10)
+    answer = urllib3.request("OPTIONS", stack.url + path, headers=headers, retries=False, timeout=30)
     assert answer.headers.get("Access-Control-Allow-Origin") == (OTHER_PAGE if granted else None)

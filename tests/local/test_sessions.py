@@ -27,7 +27,7 @@ def stack(start: Start) -> Stack:
 
 def post(stack: Stack, path: str, body: dict[str, str], cookie: str = "", **headers: str) -> urllib3.BaseHTTPResponse:
     sent = {"Origin": stack.url, "Content-Type": "application/json", "Cookie": f"{COOKIE}={cookie}", **headers}
-    return urllib3.request("POST", stack.url + path, headers=sent, body=json.dumps(body), retries=False, timeout=10)
+    return urllib3.request("POST", stack.url + path, headers=sent, body=json.dumps(body), retries=False, timeout=30)
 
 
 @pytest.mark.parametrize("mount", ["/login", "/function/login"])

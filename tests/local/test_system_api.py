@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import urllib3
 
-from devservers.local_stack import Stack, Start, wait_until
+from devservers.local_stack import Stack, Start
+from devservers.waiting import wait_for
 from tests.local.test_up import FUNCTIONS
 
 pytestmark = pytest.mark.servers
@@ -40,9 +41,9 @@ def refuse_sign_in(stack: Stack, trace: str) -> None:
     """Cause a line in the log of login, with a trace id that ends with `trace`."""
     trace_id = f"{trace:>032}"
     headers = {"traceparent": f"00-{trace_id}-00000000000000aa-01", "Connection": "close"}
-    answer = urllib3.request("POST", f"{stack.url}/login", headers=headers, retries=False, timeout=10)
+    answer = urllib3.request("POST", f"{stack.url}/login", headers=headers, retries=False, timeout=30)
     assert answer.status == 401
-    wait_until(lambda: trace_id in (stack.data / "logs" / "gateway.log").read_text(), "the line has been written")
+    wait_for(lambda: trace_id in (stack.data / "logs" / "gateway.log").read_text(), "the line has been written")
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -56,7 +57,7 @@ def test_every_path_needs_the_login(stack: Stack, path: str) -> None:
 @pytest.mark.parametrize(("token", "status"), [("{}", 200), ("{}x", 401), ("x", 401), ("", 401)])
 def test_the_password_is_also_accepted_as_a_bearer_token(stack: Stack, token: str, status: int) -> None:
     headers = {"Authorization": f"Bearer {token.format(stack.login.partition(':')[2])}", "Connection": "close"}
-    answer = urllib3.request("GET", f"{stack.url}/system/functions", headers=headers, retries=False, timeout=10)
+    answer = urllib3.request("GET", f"{stack.url}/system/functions", headers=headers, retries=False, timeout=30)
     assert answer.status == status
 
 
@@ -109,7 +110,7 @@ def test_info_names_provider_version_and_architecture(stack: Stack) -> None:
 )
 def test_unsupported_requests_get_a_501(stack: Stack, method: str, path: str) -> None:
     headers = {"Connection": "close", **urllib3.make_headers(basic_auth=stack.login)}
-    answer = urllib3.request(method, f"{stack.url}/system/{path}", headers=headers, retries=False, timeout=10)
+    answer = urllib3.request(method, f"{stack.url}/system/{path}", headers=headers, retries=False, timeout=30)
     assert answer.status == 501
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["detail"].startswith(f"`soundlift up` does not support {method} /system/{path}: ")
@@ -140,7 +141,7 @@ def test_a_log_can_be_limited_to_lines_since_a_time(stack: Stack) -> None:
 def followed(stack: Stack, query: str) -> AbstractContextManager[urllib3.BaseHTTPResponse]:
     headers = urllib3.make_headers(basic_auth=stack.login)
     url = f"{stack.url}/system/logs?{query}&follow=true"
-    return closing(urllib3.request("GET", url, headers=headers, preload_content=False, retries=False, timeout=20))
+    return closing(urllib3.request("GET", url, headers=headers, preload_content=False, retries=False, timeout=30))
 
 
 def trace_in(lines: Iterator[bytes]) -> str:

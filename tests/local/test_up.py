@@ -14,17 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from devservers.local_stack import (
-    DEADLINE_SECONDS,
-    GATEWAY,
-    Process,
-    Stack,
-    Start,
-    assert_refused,
-    living_processes,
-    wait_until,
-)
+from devservers.local_stack import GATEWAY, Process, Stack, Start, assert_refused, living_processes
 from devservers.ports import free_port
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 
 pytestmark = pytest.mark.servers
 
@@ -40,11 +32,11 @@ def stack(start: Start) -> Stack:
 
 def assert_gone(processes: Sequence[Process]) -> None:
     assert processes
-    wait_until(lambda: not {one.pid for one in processes} & living_processes().keys(), "all processes have ended")
+    wait_for(lambda: not {one.pid for one in processes} & living_processes().keys(), "all processes have ended")
 
 
 def test_the_greeting_names_address_data_folder_and_next_commands(stack: Stack) -> None:
-    wait_until(lambda: "soundlift convert" in stack.output, "the greeting is printed")
+    wait_for(lambda: "soundlift convert" in stack.output, "the greeting is printed")
     assert stack.url in stack.output
     assert str(stack.data) in stack.output
     assert "soundlift user add" in stack.output
@@ -84,7 +76,7 @@ def test_every_function_is_ready(stack: Stack) -> None:
 def test_the_gateway_listens_on_the_loopback_only(stack: Stack) -> None:
     port = int(stack.url.rpartition(":")[2])
     with socket.socket() as other:
-        other.settimeout(5)
+        other.settimeout(DEADLINE_SECONDS)
         assert other.connect_ex(("127.0.0.1", port)) == 0
     with socket.socket() as other:
         other.bind(
@@ -104,12 +96,12 @@ def test_data_folder_and_secrets_are_private_to_the_owner(stack: Stack) -> None:
 
 @pytest.mark.parametrize("module", [GATEWAY, "soundlift.connector"])
 def test_a_killed_child_is_restarted(stack: Stack, module: str) -> None:
-    wait_until(lambda: stack.child(module), f"{module} is running")
+    wait_for(lambda: stack.child(module), f"{module} is running")
     killed = stack.child(module)
     assert killed is not None
     os.kill(killed.pid, signal.SIGKILL)
-    wait_until(lambda: (stack.child(module) or killed).pid != killed.pid, f"{module} is running again")
-    wait_until(stack.answers, "the gateway answers again")
+    wait_for(lambda: (stack.child(module) or killed).pid != killed.pid, f"{module} is running again")
+    wait_for(stack.answers, "the gateway answers again")
     assert "was killed by SIGKILL; restarting" in stack.output
 
 
@@ -188,7 +180,7 @@ def test_an_unknown_listen_address_is_reported_in_one_sentence(tmp_path: Path) -
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_signal_ends_it_with_exit_code_0_and_leaves_no_process(start: Start, number: signal.Signals) -> None:
     stack = start()
-    wait_until(lambda: stack.child("soundlift.connector"), "the connector is running")
+    wait_for(lambda: stack.child("soundlift.connector"), "the connector is running")
     processes = stack.descendants()
     stack.process.send_signal(number)
     assert stack.process.wait(DEADLINE_SECONDS) == 0
@@ -198,7 +190,7 @@ def test_a_stop_signal_ends_it_with_exit_code_0_and_leaves_no_process(start: Sta
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the pending signals of a process from /proc")
 def test_the_gateway_answers_until_the_connector_ends_or_a_second_signal_comes(start: Start) -> None:
     stack = start()
-    wait_until(lambda: stack.child("soundlift.connector"), "the connector is running")
+    wait_for(lambda: stack.child("soundlift.connector"), "the connector is running")
     connector = stack.child("soundlift.connector")
     assert connector is not None
     processes = stack.descendants()
@@ -210,7 +202,7 @@ def test_the_gateway_answers_until_the_connector_ends_or_a_second_signal_comes(s
         return bool(int(pending, 16) >> (signal.SIGTERM - 1) & 1)
 
     stack.process.send_signal(signal.SIGTERM)
-    wait_until(has_pending_sigterm, "the connector has been sent SIGTERM")
+    wait_for(has_pending_sigterm, "the connector has been sent SIGTERM")
     for _ in range(20):
         assert stack.answers()
     stack.process.send_signal(signal.SIGTERM)
@@ -220,7 +212,7 @@ def test_the_gateway_answers_until_the_connector_ends_or_a_second_signal_comes(s
 
 def test_a_killed_supervisor_leaves_no_process(start: Start) -> None:
     stack = start()
-    wait_until(lambda: stack.child("soundlift.connector"), "the connector is running")
+    wait_for(lambda: stack.child("soundlift.connector"), "the connector is running")
     processes = stack.descendants()
     stack.process.kill()
     stack.process.wait(DEADLINE_SECONDS)
@@ -229,7 +221,7 @@ def test_a_killed_supervisor_leaves_no_process(start: Start) -> None:
 
 def test_it_can_start_again_while_children_of_a_killed_supervisor_still_run(start: Start) -> None:
     stack = start()
-    wait_until(lambda: stack.child("soundlift.connector"), "the connector is running")
+    wait_for(lambda: stack.child("soundlift.connector"), "the connector is running")
     processes = stack.descendants()
     try:
         for one in processes:

@@ -11,9 +11,9 @@ import urllib3
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from devservers.local_stack import wait_until
 from devservers.ports import free_port
 from devservers.prometheus import promtool
+from devservers.waiting import wait_for
 from soundlift.client import Client
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
@@ -40,7 +40,7 @@ def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         services.users.add(EMAIL, services.passwords.hash_new(PASSWORD))
         _use(stack.url, tmp_path_factory.mktemp("videos"))
         assert stack.cleanup().status == 200
-        wait_until(lambda: _delivered(ports[1]) == 2, "both owners are notified")
+        wait_for(lambda: _delivered(ports[1]) == 2, "both owners are notified")
         yield [_read(port) for port in ports]
         services.database.engine.dispose()
 

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from devservers.mariadb import MariaDb
-from devservers.waiting import wait_for
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 from soundlift.cli.migration.rows import TABLES
 from soundlift.common.db.tables import jobs as job_table
 from soundlift.common.media import list_files
@@ -107,7 +107,7 @@ def test_a_migration_that_is_killed_continues(
     wait_for(lambda: sum(file.committed for file in list_files(target.videos)) >= 2, "two files are copied", seconds=60)
     assert process.poll() is None
     process.send_signal(signal.SIGKILL)
-    assert process.wait(10) == -signal.SIGKILL
+    assert process.wait(DEADLINE_SECONDS) == -signal.SIGKILL
     assert sum(is_stored(target.videos, job.video_fid) for job in jobs) < len(jobs)
 
     again = run(*arguments)
@@ -167,18 +167,20 @@ def test_a_file_of_settings_that_is_no_text_is_refused_in_one_sentence(
 
 def test_a_source_that_is_running_is_refused(source: Services, tmp_path: Path, run: Run, empty_database: Path) -> None:
     target = settings_file(tmp_path, DATABASE_URL=f"sqlite:///{empty_database}", MEDIA_URL=tmp_path.as_uri())
+    locked, report = os.pipe()
     child = os.fork()
     if child == 0:
         lock_data_folder(source.settings.soundlift_data)
-        time.sleep(60)
+        os.write(report, b"locked")
+        time.sleep(600)
         os._exit(0)
+    os.close(report)
     try:
-        deadline = time.monotonic() + 10
-        while not (source.settings.soundlift_data / "up.lock").exists():
-            assert time.monotonic() < deadline
+        assert os.read(locked, 6) == b"locked"
         refused = run("migrate-data", "--to", str(target))
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(locked)
     assert refused.returncode == 1
     assert "stop it" in " ".join(refused.stderr.split())

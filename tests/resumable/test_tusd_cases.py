@@ -11,6 +11,7 @@ import urllib3
 
 from devservers.toxics import LimitData
 from devservers.waiting import wait_for
+from soundlift.common.web.minimum_rate import PERIOD_SECONDS
 from tests.factories.jobs import MP4
 from tests.resumable.conftest import MEBIBYTE, Deployment
 
@@ -42,7 +43,7 @@ class Tus:
         return urllib3.request("PATCH", address, headers=headers, body=body, retries=False, timeout=30)
 
     def offset(self, address: str) -> int:
-        answer = urllib3.request("HEAD", address, headers=self.headers, retries=False, timeout=10)
+        answer = urllib3.request("HEAD", address, headers=self.headers, retries=False, timeout=30)
         assert answer.status == 200
         return int(answer.headers["Upload-Offset"])
 
@@ -88,9 +89,9 @@ def test_network_read_timeout(tus: Tus) -> None:
     address = tus.begin(len(body))
     with tus.connect(address, len(body)) as silent:
         silent.sendall(body[: 2 * MEBIBYTE])
-        wait_for(lambda: tus.stored(address), "bytes of the silent request are stored", seconds=60)
+        wait_for(lambda: tus.stored(address) > 1.9 * MEBIBYTE, "what was sent is stored", seconds=60)
         offset = tus.offset(address)
-        assert 1.9 * MEBIBYTE < offset <= 2 * MEBIBYTE
+        assert offset <= 2 * MEBIBYTE
         assert tus.append(address, offset, body[offset:]).status == 204
     assert tus.offset(address) == len(body)
 
@@ -121,7 +122,7 @@ def test_lock_release(tus: Tus) -> None:
         offset = tus.offset(address)
         answer = tus.append(address, offset, body[offset:])
         assert answer.status == 204
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < PERIOD_SECONDS / 2  # after the period, the hung one would end anyway
         hung.sendall(bytes(len(body) - 100))
         assert tus.offset(address) == len(body)
 

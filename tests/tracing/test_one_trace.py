@@ -173,8 +173,8 @@ def test_every_log_line_about_the_job_has_the_trace_id_of_the_spans(
     lines = [
         json.loads(line)
         for log in (stack.data / "logs").glob("*.log")
-        for line in log.read_text().splitlines()
-        if line.startswith("{")
+        for line in log.read_text().splitlines(keepends=True)
+        if line.startswith("{") and line.endswith("\n")  # the last one may be only partly written
     ]
     about = [line for line in lines if job.id in json.dumps(line) and "jobs" not in str(line.get("function"))]
     events = {(line.get("function"), line["event"]) for line in about}

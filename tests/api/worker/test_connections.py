@@ -17,7 +17,6 @@ from tests.api.worker.worker_loop import (
     IDLE_SECONDS_AT_STOP,
     LINGER_SECONDS,
     PROXY,
-    TIMEOUT_SECONDS,
     Serve,
     WorkerLoop,
     is_closed,
@@ -91,7 +90,7 @@ def test_a_connection_lingers_for_a_limited_time(loop: WorkerLoop) -> None:
             assert loop.connections == 2
             loop.advance(LINGER_SECONDS / 2)
             assert loop.connections == 1
-            wait_for(lambda: is_reset(first), "the connection is closed in both directions", seconds=TIMEOUT_SECONDS)
+            wait_for(lambda: is_reset(first), "the connection is closed in both directions")
             loop.advance(LINGER_SECONDS / 2)
             assert loop.connections == 0
 
@@ -144,7 +143,7 @@ def test_a_worker_at_its_connection_limit_ends_a_lingering_connection_first(serv
     with loop.connect(GET[:5]) as waiting, loop.open(b"NONSENSE\r\n\r\n") as lingering:
         assert is_rejected_and_closed(loop, lingering)
         with loop.connect() as other:
-            wait_for(lambda: is_reset(lingering), "the lingering connection is closed", seconds=TIMEOUT_SECONDS)
+            wait_for(lambda: is_reset(lingering), "the lingering connection is closed")
             assert not has_response(waiting)
             assert not has_response(other)
 
@@ -163,7 +162,7 @@ def test_a_stopping_worker_serves_open_connections_and_accepts_no_others(serve: 
     loop = serve(keepalive=0)
     with loop.connect() as idle, loop.connect(GET[:5]) as partial:
         loop.stop()
-        wait_for(lambda: not loop.worker.sockets, "the listeners are closed", seconds=TIMEOUT_SECONDS)
+        wait_for(lambda: not loop.worker.sockets, "the listeners are closed")
         loop.wait_for_iteration()
         with pytest.raises(ConnectionRefusedError):
             loop.open()

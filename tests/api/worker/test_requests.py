@@ -19,7 +19,6 @@ from tests.api.worker.worker_loop import (
     HEAD_SECONDS,
     SMALL_BODY_SECONDS,
     THREADS,
-    TIMEOUT_SECONDS,
     WorkerLoop,
     is_closed,
 )
@@ -198,7 +197,7 @@ def test_a_client_that_does_not_read_its_response_is_dropped(loop: WorkerLoop, m
     monkeypatch.setattr("soundlift.common.web.client_socket.PERIOD_SECONDS", 0.1)
     with loop.open(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n") as connection:
         assert loop.dropped() == {"slow reader": 1}
-        wait_for(lambda: is_reset(connection), "what was not sent is discarded", seconds=TIMEOUT_SECONDS)
+        wait_for(lambda: is_reset(connection), "what was not sent is discarded")
     loop.wait_until(connections=0)
 
 
@@ -208,7 +207,7 @@ def test_a_client_that_reads_a_little_of_its_response_is_dropped(
     monkeypatch.setattr("soundlift.common.web.client_socket.PERIOD_SECONDS", 0.2)
     monkeypatch.setattr("soundlift.common.web.minimum_rate.MIN_BYTES_PER_SECOND", LARGE)
     with loop.open(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n") as connection:
-        wait_for(lambda: not receive(connection, 20_000), "it is dropped", seconds=TIMEOUT_SECONDS)
+        wait_for(lambda: not receive(connection, 20_000), "it is dropped")
     assert loop.dropped() == {"slow reader": 1}
 
 

@@ -15,7 +15,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from structlog.typing import EventDict
 
-from devservers.waiting import wait_for
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 from soundlift.common.web.drop_counter import LOG_SECONDS
 from soundlift.common.web.worker import Worker
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 PROXY = "127.0.0.1"
 CLIENT = "127.0.0.2"  # not a trusted proxy
-TIMEOUT_SECONDS = 10.0
 THREADS = 2
 PAST_ALL_DEADLINES = 1000.0  # seconds
 # The limits of the worker under test: too long to pass in real time.
@@ -68,7 +67,7 @@ class WorkerLoop:
         for _ in range(2):
             done = Event()
             self.worker.method_queue.defer(done.set)
-            assert done.wait(TIMEOUT_SECONDS), "the worker's loop does not run"
+            assert done.wait(DEADLINE_SECONDS), "the worker's loop does not run"
 
     @contextmanager
     def running(self) -> Iterator[WorkerLoop]:
@@ -79,7 +78,7 @@ class WorkerLoop:
         finally:
             self._advanced_seconds += PAST_ALL_DEADLINES
             self.stop()
-            thread.join(TIMEOUT_SECONDS)
+            thread.join(DEADLINE_SECONDS)
             self.worker.tpool.shutdown()
             self.worker.tmp.close()
             self.listener.close()
@@ -91,7 +90,7 @@ class WorkerLoop:
 
     def open(self, sent: bytes = b"", source: str = CLIENT) -> socket.socket:
         """Return a connection on which bytes have been sent; the worker may not have accepted it yet."""
-        client = socket.create_connection(self.address, TIMEOUT_SECONDS, (source, 0))
+        client = socket.create_connection(self.address, DEADLINE_SECONDS, (source, 0))
         client.sendall(sent)
         return client
 
@@ -128,14 +127,13 @@ class WorkerLoop:
             self.advance(LOG_SECONDS)
             return self.lines("clients dropped")
 
-        return dict(wait_for(dropped_lines, "the worker logs it", seconds=TIMEOUT_SECONDS)[-1]["since_start"])
+        return dict(wait_for(dropped_lines, "the worker logs it")[-1]["since_start"])
 
     def wait_until(self, **expected: int) -> None:
         """Wait until properties of this object have the expected values."""
         wait_for(
             lambda: all(getattr(self, name) == value for name, value in expected.items()),
             f"the worker has {expected}",
-            seconds=TIMEOUT_SECONDS,
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from devservers.local_stack import GATEWAY, Stack, Start, living_processes
-from devservers.waiting import wait_for
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 from soundlift.client import ApiError, Client
 from soundlift.common.db.tables import jobs
 from soundlift.common.events import event_for
@@ -211,7 +211,7 @@ class GuardedStack:
         return read_maildir(self.data / "mail")
 
     def _queue(self, statement: str, *values: object) -> Any:
-        with closing(sqlite3.connect(self.data / "queue.db", timeout=10)) as connection, connection:
+        with closing(sqlite3.connect(self.data / "queue.db", timeout=DEADLINE_SECONDS)) as connection, connection:
             found = connection.execute(statement, values).fetchone()
         return found and found[0]
 

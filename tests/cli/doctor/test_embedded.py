@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from devservers.ports import free_port
+from devservers.waiting import DEADLINE_SECONDS
 from soundlift.cli.doctor.finding import Check, Finding, Status, ok
 from soundlift.cli.doctor.run import run_checks
 from soundlift.common.db.migrations import newest_revision
@@ -187,6 +188,6 @@ def test_an_error_of_one_check_does_not_hide_the_others() -> None:
         raise ZeroDivisionError("oops")
 
     checks = [Check("a", "fix a", broken), Check("b", "", lambda _: [ok("b", "fine")])]
-    first, second = run_checks(checks, Services(Settings()), seconds=5)
+    first, second = run_checks(checks, Services(Settings()), seconds=DEADLINE_SECONDS)
     assert (first.status, first.advice) == (Status.FAILED, "fix a")
     assert (second.part, second.status) == ("b", Status.OK)

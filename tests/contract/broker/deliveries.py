@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from cloudevents.core.v1.event import CloudEvent
 
+from devservers.waiting import DEADLINE_SECONDS
 from soundlift.common.broker import Broker, Delivery
 from soundlift.common.events import VIDEO_UPLOADED, from_message
 
@@ -19,7 +20,7 @@ def event(number: int = 1, event_type: str = VIDEO_UPLOADED) -> CloudEvent:
     return CloudEvent({**attributes, "datacontenttype": "application/json"}, {"job_id": str(number)})
 
 
-def receive(broker: Broker, queues: Collection[str] = QUEUES, timeout: float = 10) -> Delivery:
+def receive(broker: Broker, queues: Collection[str] = QUEUES, timeout: float = DEADLINE_SECONDS) -> Delivery:
     delivery = broker.receive(queues, timeout)
     assert delivery is not None
     return delivery

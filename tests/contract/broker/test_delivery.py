@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from devservers.waiting import wait_for
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 from soundlift.common.broker import Broker
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import VIDEO_UPLOADED, from_message, to_message
@@ -50,9 +50,9 @@ def test_a_consumer_receives_only_from_the_queues_it_names(broker: Broker) -> No
 
 def test_receive_returns_as_soon_as_a_message_arrives(factory: BrokerFactory) -> None:
     with ThreadPoolExecutor() as pool:
-        delivery = pool.submit(receive, factory.connect(), QUEUES, 30)
+        delivery = pool.submit(receive, factory.connect(), QUEUES, 2 * DEADLINE_SECONDS)
         factory.connect().publish(event())
-        assert id_of(delivery.result(timeout=5)) == "1"
+        assert id_of(delivery.result(timeout=DEADLINE_SECONDS)) == "1"
 
 
 def test_an_accepted_message_is_never_delivered_again(factory: BrokerFactory) -> None:
@@ -86,7 +86,7 @@ def test_an_unsettled_message_of_a_dead_consumer_is_delivered_again_and_counted(
     dying.publish(event())
     receive(dying)
     factory.kill(dying)
-    again = receive(factory.connect(), timeout=10 * factory.lease_seconds)
+    again = receive(factory.connect())
     assert (id_of(again), again.attempt) == ("1", 2)
 
 
@@ -125,7 +125,7 @@ def test_settling_a_message_that_another_consumer_received_changes_nothing(facto
     slow.publish(event())
     late = receive(slow)
     factory.kill(slow)
-    taken = receive(quick, timeout=10 * factory.lease_seconds)
+    taken = receive(quick)
     slow.reject(late, REASON)
     slow.retry(late, delay=0)
     slow.accept(late)

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from threading import Thread
 from types import FrameType
 
 
 class StandIn:
-    """A process that logs how it was started, and takes as long to end as its environment specifies."""
+    """A process that logs how it was started, and ends after a time or a line of the journal that its options name."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -38,6 +39,8 @@ class StandIn:
     def _end(self, number: int, frame: FrameType | None) -> None:
         self.note("receives SIGTERM")
         time.sleep(float(self.option("ENDS_AFTER", "0")))
+        while self.option("ENDS_AFTER_LINE") not in Path(os.environ["JOURNAL"]).read_text():
+            time.sleep(0.02)
         self.note("ends")
         self._print("This is the last line.")
         sys.exit()

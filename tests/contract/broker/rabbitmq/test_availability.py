@@ -21,6 +21,8 @@ from tests.contract.broker.deliveries import VIDEO, event, id_of, receive
 from tests.contract.broker.rabbitmq.conftest import NO_FILES, TOPOLOGY, Connect
 from tests.factories.availability import is_usable
 
+HEARTBEAT_BYTES = 8  # of a frame
+
 
 def test_confirmed_messages_survive_the_death_of_the_node_and_clients_reconnect(
     rabbitmq_node: RabbitMq, connect: Connect
@@ -63,7 +65,7 @@ def test_a_hanging_node_delays_one_publish_and_fails_the_next_ones_immediately(
     for _ in range(50):
         with pytest.raises(BrokerUnavailable, match="did not confirm the last"):
             broker.publish(event())
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10 * CONFIRM_SECONDS
     rabbitmq_forwarder.restore()
     wait_for(lambda: is_usable(broker), "the late confirm has closed the circuit")
 
@@ -74,7 +76,7 @@ def test_publishing_fails_immediately_while_no_node_is_reachable(connect: Connec
     for _ in range(50):
         with pytest.raises(BrokerUnavailable):
             broker.publish(event())
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10 * CONFIRM_SECONDS
 
 
 def test_the_error_for_an_unreachable_node_includes_the_system_s_cause(connect: Connect) -> None:
@@ -116,12 +118,11 @@ def test_one_channel_serves_many_threads(connect: Connect) -> None:
 
 
 def test_an_idle_connection_keeps_sending_heartbeats(rabbitmq_forwarder: Forwarder, connect: Connect) -> None:
-    broker = connect(url_through(rabbitmq_forwarder, "?heartbeat=1"))
+    broker = connect(url_through(rabbitmq_forwarder, "?heartbeat=4"))  # a client that stalls for 8 s is given up
     broker.publish(event())
     delivery = receive(broker, VIDEO)
-    accepted = rabbitmq_forwarder.accepted
-    idle = connect()
-    assert idle.receive(["mp3"], 5) is None
+    accepted, received = rabbitmq_forwarder.accepted, rabbitmq_forwarder.received_bytes
+    wait_for(lambda: rabbitmq_forwarder.received_bytes >= received + 5 * HEARTBEAT_BYTES, "heartbeats are sent")
     broker.accept(delivery)
     broker.check()
     assert rabbitmq_forwarder.accepted == accepted
