@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+NOT_MEDIA = "not_media"
 CHECK_SOUND = "Check that it plays with sound, then upload it again."
 CHECK_FILE = "Check that the file plays, then upload it again."
 OTHER_FORMAT = "Save the video in another format, such as MP4 with AAC audio, and upload that."
@@ -14,7 +15,7 @@ IMPORT_AGAIN = "Check that the link works, then import it again, or upload the f
 ADVICE = {
     "no_audio": CHECK_SOUND,
     "empty_audio": CHECK_SOUND,
-    "not_media": CHECK_FILE,
+    NOT_MEDIA: CHECK_FILE,
     "broken": CHECK_FILE,
     "cut_off": "If it was cut off at its source, copy it from there once more.",
     "drm_protected": "Upload a copy without copy protection.",

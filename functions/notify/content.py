@@ -12,7 +12,7 @@ from soundlift.common.printable import escaped
 from soundlift.common.services import Services
 from soundlift.common.sizes import size_text
 
-from .advice import advice
+from .advice import NOT_MEDIA, advice
 from .wording import moment_text, readable_length, readable_period
 
 CODECS = {"aac": "AAC", "alac": "ALAC"}  # of formats whose name leaves it open
@@ -80,13 +80,20 @@ def failed_content(job: Job, services: Services) -> MailContent:
         heading="We could not convert your video",
         file=name,
         facts=(size,) if size else (),
-        paragraphs=(escaped(" ".join((job.error or "Something went wrong.").split())), advice(job.error_code)),
+        paragraphs=tuple(_problem(job)),
         links=(Link("Open it in Soundlift", "Open it in Soundlift:", _page(job, services)),),
         notes=(f"The uploaded video is kept until {moment_text(kept_until)}.",)
         if kept_until and job.error_code not in LOST
         else (),
         reason=reason(services, "a video was uploaded with your account"),
     )
+
+
+def _problem(job: Job) -> Iterator[str]:
+    """Yield what went wrong and what to do, which is one sentence if a link leads to something else than a video."""
+    yield escaped(" ".join((job.error or "Something went wrong.").split()))
+    if job.has_video or job.error_code != NOT_MEDIA:
+        yield advice(job.error_code)
 
 
 def _facts(job: Job) -> Iterator[str]:

@@ -15,6 +15,7 @@ import pytest
 from devservers.mail_server import MailServer
 from functions.convert import failures
 from functions.fetch.failures import IMPORT_CODES
+from functions.fetch.receiver import IS_WEB_PAGE
 from functions.notify.advice import ADVICE
 from functions.notify.wording import moment_text
 from soundlift.common.jobs.limits import Limits
@@ -30,6 +31,7 @@ from tests.factories.jobs import (
     ready_job,
 )
 from tests.fixtures.functions import Call
+from tests.imports.sources import importing_job
 
 pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
 
@@ -230,6 +232,19 @@ def test_the_mail_of_a_failed_job_says_what_to_do(
     plain, html = _bodies(mail_server)
     assert ADVICE[code] in plain.replace("\n", " ")
     assert ADVICE[code] in Page(html).text
+
+
+def test_the_mail_about_a_link_to_something_else_does_not_advise_to_play_it(
+    notify: Notify, services: Services, mail_server: MailServer
+) -> None:
+    claim = services.jobs.claim_import(importing_job(services))
+    assert claim is not None
+    assert services.jobs.fail_import(claim, code="not_media", message=IS_WEB_PAGE)
+    notify(job_now(services, claim.job_id))
+    plain, html = _bodies(mail_server)
+    for text in (plain.replace("\n", " "), Page(html).text):
+        assert IS_WEB_PAGE in text
+        assert ADVICE["not_media"] not in text
 
 
 def test_a_job_that_failed_for_another_reason_may_be_tried_again(
