@@ -8,7 +8,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from devservers.waiting import wait_for
 from soundlift.common.broker.rabbitmq import RabbitMqBroker
 from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
 from soundlift.common.broker.rabbitmq.topology import Topology, dead_name, delay_name
+from soundlift.common.errors import BrokerUnavailable
 
 # Debian's `rabbitmq-server` on PATH is a wrapper that changes the user; the server itself is in the first folder.
 SEARCH_PATH = ("/usr/lib/rabbitmq/bin", os.environ.get("PATH", ""))
@@ -168,8 +169,23 @@ def url_through(forwarder: Forwarder, query: str = "") -> str:
 
 
 def connect_broker(url: str, topology: Topology, *, prefetch: int = 4) -> RabbitMqBroker:
-    """Return a new connection with a long confirm time-out, for a machine that is busy with tests."""
-    return RabbitMqBroker(read_addresses(url, TlsFiles()), topology, prefetch=prefetch, confirm_timeout=CONFIRM_SECONDS)
+    """Return a connection whose queues are declared, with a long confirm time-out: tests keep a machine busy.
+
+    On such a machine, the members of a new quorum queue may not elect a leader in time (`cluster_not_formed`). The
+    broker then closes the connection, and the queue is declared again by the next one.
+    """
+    broker = RabbitMqBroker(
+        read_addresses(url, TlsFiles()), topology, prefetch=prefetch, confirm_timeout=CONFIRM_SECONDS
+    )
+    wait_for(lambda: _is_up(broker), "the queues are declared")
+    return broker
+
+
+def _is_up(broker: RabbitMqBroker) -> bool:
+    with suppress(BrokerUnavailable):
+        broker.check()
+        return True
+    return False
 
 
 def _find(program: str) -> str:

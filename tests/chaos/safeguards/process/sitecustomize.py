@@ -31,7 +31,7 @@ from typing import Any
 FOLDER = Path(os.environ.get("SAFEGUARDS", ""))
 OFF = os.environ.get("SAFEGUARDS_OFF", "")
 GATEWAY = "soundlift.local.gateway_process"
-CLAIM_SECONDS, TICK_SECONDS = 1.5, 0.2
+CLAIM_SECONDS, TICK_SECONDS = 2, 0.2  # whole seconds, since it is also a Retry-After
 DISK_ERROR_BYTES = 30_000
 POLL_SECONDS = 0.02
 
