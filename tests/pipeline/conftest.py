@@ -65,7 +65,7 @@ class InContainers(dict[str, str]):
     """The settings of a stack of containers."""
 
 
-CONTAINERS = pytest.param("containers", marks=pytest.mark.timeout(BUILD_TIMEOUT_SECONDS))
+CONTAINERS = pytest.param("containers", marks=[pytest.mark.containers, pytest.mark.timeout(BUILD_TIMEOUT_SECONDS)])
 
 
 @pytest.fixture(scope="module", params=["embedded", "gridfs", "s3", CONTAINERS])
