@@ -63,7 +63,7 @@ images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BAS
 check: lint ## the fast loop: lint, and the tests that need no server, no container and no long conversion
 	$(BIN)/pytest -n auto --dist worksteal -m 'not (servers or containers or browser or media or slow)'
 
-test: $(VENV)/ready-to-develop build/ferretdb ## run all tests; MARKS="not containers" runs those that need no container
+test: $(VENV)/ready-to-develop build/ferretdb ## run all tests; MARKS="not (containers or packaging)" leaves some out
 	$(BIN)/pytest -n auto --dist worksteal $${MARKS:+-m "$$MARKS"}
 
 corpus: $(VENV)/ready-to-develop ## compare our result for every media file in DIR with FFmpeg's, in each FORMAT, or all; an empty DIR is first filled with unusual files

@@ -38,6 +38,11 @@ COUNT = """
   {element(4, amqqueue:get_name(Queue)), Here + Leaving + Left}
 end || Queue <- rabbit_amqqueue:list(<<"%s">>)].
 """
+ADD_HOST = """
+ok = rabbit_vhost:add(<<"%(name)s">>, <<"tests">>),
+ok = rabbit_auth_backend_internal:set_permissions(
+  <<"guest">>, <<"%(name)s">>, <<".*">>, <<".*">>, <<".*">>, <<"tests">>).
+"""
 COUNTED = re.compile(r'\{<<"([^"]+)">>,(\d+)\}')
 CONFIRM_SECONDS = 30.0
 HOW_TO_INSTALL = "on Debian and Ubuntu, apt-get install rabbitmq-server"
@@ -94,8 +99,7 @@ class RabbitMq:
     def new_virtual_host(self) -> str:
         """Create a virtual host and return its URL, for tests that do not delete their queues."""
         name = f"host-{secrets.token_hex(4)}"
-        self.control("add_vhost", name)
-        self.control("set_permissions", "-p", name, "guest", ".*", ".*", ".*")
+        self.own.shell.evaluate(ADD_HOST % {"name": name})
         return f"{self.url}/{name}"
 
     def count(self, url: str) -> int:
