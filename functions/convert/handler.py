@@ -65,7 +65,7 @@ def _convert_next(named_id: str, services: Services) -> str | None:
             return None
         if ended_id := _convert_one_of(jobs, named_id, services):
             return ended_id
-    raise Busy("Other workers took every job that was chosen; retry shortly.")
+    raise Busy("Other workers took every job that was chosen; retry shortly.", retry_after=1)
 
 
 def _convert_one_of(jobs: Sequence[Job], named_id: str, services: Services) -> str | None:

@@ -90,7 +90,7 @@ def failed_content(job: Job, services: Services) -> MailContent:
 
 
 def _problem(job: Job) -> Iterator[str]:
-    """Yield what went wrong and what to do, which is one sentence if a link leads to something else than a video."""
+    """Yield what went wrong and what to do, which is one sentence if a link leads to something other than a video."""
     yield escaped(" ".join((job.error or "Something went wrong.").split()))
     if job.has_video or job.error_code != NOT_MEDIA:
         yield advice(job.error_code)

@@ -72,13 +72,15 @@ class DeliveryHandler:
 
     def _call(self, delivery: Delivery, subscriber: Subscriber, event: CloudEvent) -> Decision:
         response = self._call_when_free(subscriber.url, event)
+        if self.shutdown.is_overdue(0) and self._is_at_its_limit(response):
+            return Retry(0, "The connector stops while the function is busy.", response.status)
         decision = self.retry_policy.decide(response, delivery.attempt, now=datetime.now(UTC))
         if isinstance(decision, Accept) and decision.reply is not None:
             return self._publish(delivery, subscriber, decision, decision.reply)
         return decision
 
     def _call_when_free(self, url: str, event: CloudEvent) -> FunctionResponse:
-        """Call the function; while it is at its concurrency limit, keep the slot and call it again, for up to a minute.
+        """Call the function; while it is at its concurrency limit, keep the slot and call it again, up to BUSY_SECONDS.
 
         Several connectors together may have more slots than the function. If their messages were retried later instead,
         each would wait for its delay, up to minutes, while the function has long been idle again.
@@ -86,10 +88,13 @@ class DeliveryHandler:
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
             response = self.client.call(url, event)
-            is_at_its_limit = self.retry_policy.is_at_its_limit(response, now=datetime.now(UTC))
-            if not is_at_its_limit or time.monotonic() >= deadline or self.shutdown.is_overdue(0):
+            is_over = time.monotonic() + BUSY_PAUSE_SECONDS > deadline or self.shutdown.is_overdue(0)
+            if is_over or not self._is_at_its_limit(response):
                 return response
             time.sleep(BUSY_PAUSE_SECONDS)
+
+    def _is_at_its_limit(self, response: FunctionResponse) -> bool:
+        return self.retry_policy.is_at_its_limit(response, now=datetime.now(UTC))
 
     def _publish(self, delivery: Delivery, subscriber: Subscriber, decision: Accept, reply: CloudEvent) -> Decision:
         try:

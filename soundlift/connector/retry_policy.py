@@ -82,7 +82,7 @@ class RetryPolicy:
 
     @staticmethod
     def is_at_its_limit(response: FunctionResponse, *, now: datetime) -> bool:
-        """Return whether the function is at its concurrency limit, which frees up any moment.
+        """Return whether the function is busy, but may be free again within a second, as far as it says.
 
         A 429 with a longer Retry-After is about one event, such as a mail that another worker is sending.
         """

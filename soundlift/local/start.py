@@ -51,7 +51,8 @@ def start(host: str, port: int, data: Path | None, retention_seconds: int | None
         catcher = MailCatcher(data / "mail")
         catcher.start()
         environment["SMTP_URL"] = catcher.url
-    gc.freeze()  # what exists by now stays until the end, so that no garbage collection needs to visit it
+    gc.collect()  # the connections of the checks are garbage
+    gc.freeze()  # what remains stays until the end, so that no garbage collection needs to visit it
     Supervisor(settings, environment, catcher).run(greeting(settings, catches_mail=catcher is not None))
 
 

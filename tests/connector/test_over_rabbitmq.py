@@ -19,6 +19,7 @@ from soundlift.common.settings import Settings
 from soundlift.common.web.gunicorn_config import RELEASE_SECONDS
 from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION, SECONDS_BEYOND_DRAIN
 from soundlift.connector.delivery_handler import BUSY_SECONDS
+from soundlift.connector.function_client import CONNECT_SECONDS
 from tests.connector.conftest import Connector
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, reply, waiting
@@ -52,7 +53,7 @@ def test_each_time_out_is_longer_than_those_it_has_to_outlast(rabbitmq_node: Rab
         settings.max_conversion_seconds,
         settings.drain_seconds + RELEASE_SECONDS,
         settings.drain_seconds + SECONDS_BEYOND_DRAIN,
-        BUSY_SECONDS + settings.max_conversion_seconds + SECONDS_BEYOND_CONVERSION,
+        BUSY_SECONDS + CONNECT_SECONDS + settings.max_conversion_seconds + SECONDS_BEYOND_CONVERSION,
         int(consumer_timeout) / 1000,
     ]
     assert seconds == sorted(set(seconds))

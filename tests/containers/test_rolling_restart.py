@@ -26,6 +26,7 @@ from tests.factories.notified import wait_until_notified
 pytestmark = pytest.mark.timeout(BUILD_TIMEOUT_SECONDS)
 EMAIL = "ada@example.org"
 UPLOADERS = 3
+WAIT_SECONDS = 300
 
 
 @pytest.fixture
@@ -75,7 +76,8 @@ def test_a_rolling_restart_of_every_part_under_load_loses_nothing(
         ids = []
         for video in itertools.cycle(videos):
             ids.append(client.upload(video).id)
-            client.wait(ids[-1])  # a busy machine would convert more slowly than it uploads
+            # Without a wait, a busy machine would convert more slowly than it uploads.
+            assert client.wait(ids[-1], timeout=WAIT_SECONDS).ended
             if stop.is_set():
                 return ids
         raise AssertionError

@@ -21,6 +21,7 @@ from soundlift.common.events import event_for
 from soundlift.common.jobs.model import CLAIM_SECONDS, Job, State
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
+from soundlift.common.web.gunicorn_config import RELEASE_SECONDS
 from tests.convert.outcome import assert_one_mp3, stored_mp3s
 from tests.factories.accounts import SECRET
 from tests.factories.jobs import age, job_now, queued_job
@@ -91,7 +92,7 @@ def test_a_worker_that_has_to_stop_releases_its_job(
     try:
         assert waiting.wait(30)
         worker.shutdown.begin()
-        wait_for(lambda: not _running_ffmpegs(), "FFmpeg is killed")
+        wait_for(lambda: not _running_ffmpegs(), "FFmpeg is killed", seconds=RELEASE_SECONDS)
     finally:
         release.set()
     with pytest.raises(Unavailable):

@@ -118,7 +118,7 @@ def test_conversions_and_long_polls_do_not_delay_logins(stack: Stack, client: Cl
         wait_for(lambda: sum(one.done() for one in waiting) >= 60 - MAX_LONG_POLLS, answered, seconds=55)
         began = time.monotonic()
         Client(stack.url, email=EMAIL, password=PASSWORD).login()
-        assert time.monotonic() - began < 30  # half as long as one of the requests waits
+        assert time.monotonic() - began < 10
         assert not all(one.done() for one in waiting)
         for job in jobs:
             client.cancel(job.id)

@@ -53,8 +53,8 @@ def on_starting(server: Any) -> None:
 def pre_fork(server: Any, worker: Any) -> None:
     """Exempt what exists by now from garbage collections, in the main process and the worker: it stays until the end.
 
-    Each collection would visit all of it, and write to it, so that the processes could not share its memory. With the
-    collections at the end of both, that is a quarter of the processor time of a start and a stop.
+    Each collection would visit all of it, and write to it, so that the processes could not share its memory. Together
+    with the collections when both end, this takes a quarter of the processor time of a start and a stop.
     """
     gc.freeze()
 
