@@ -19,7 +19,6 @@ SEED ?=
 SECONDS ?=
 UPLOADS ?=
 STORE ?=
-MARKS ?=
 
 # `make PYTHON=…` replaces a virtual environment of another interpreter; without PYTHON, any that exists is used.
 NEWLY_CHOSEN := $(if $(filter file,$(origin PYTHON)),,check-python)
@@ -42,8 +41,7 @@ override SEED := $(value SEED)
 CHAOS_SECONDS := $(value SECONDS)
 override UPLOADS := $(value UPLOADS)
 override STORE := $(value STORE)
-override MARKS := $(value MARKS)
-export PYTHON VIDEO ONLY BASE_IMAGE TRACES DIR FORMAT SAMPLE MINUTES CASES SEED CHAOS_SECONDS UPLOADS STORE MARKS
+export PYTHON VIDEO ONLY BASE_IMAGE TRACES DIR FORMAT SAMPLE MINUTES CASES SEED CHAOS_SECONDS UPLOADS STORE
 # With it, pytest would rewrite all modules of the tests in each of its processes and at each run, and the hundreds of
 # processes that tests start would compile ours.
 unexport PYTHONDONTWRITEBYTECODE
@@ -63,8 +61,8 @@ images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BAS
 check: lint ## the fast loop: lint, and the tests that need no server, no container and no long conversion
 	$(BIN)/pytest -n auto --dist worksteal -m 'not (servers or containers or browser or media or slow)'
 
-test: $(VENV)/ready-to-develop build/ferretdb ## run all tests; MARKS="not (containers or packaging)" leaves some out
-	$(BIN)/pytest -n auto --dist worksteal $${MARKS:+-m "$$MARKS"}
+test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
+	$(BIN)/pytest -n auto --dist worksteal
 
 corpus: $(VENV)/ready-to-develop ## compare our result for every media file in DIR with FFmpeg's, in each FORMAT, or all; an empty DIR is first filled with unusual files
 	@set -f; $(BIN)/python -m tests.corpus "$$DIR" $$FORMAT

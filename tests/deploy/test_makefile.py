@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MADE_BY_MAKE = (
     *("PYTHON", "VIDEO", "ONLY", "BASE_IMAGE", "TRACES", "DIR", "SAMPLE", "MINUTES", "MAKEFLAGS", "MAKELEVEL"),
-    *("MARKS", "MFLAGS"),
+    "MFLAGS",
 )
 RECORD = """#!/bin/sh
 printf '%s\\0' "$@" > arguments
