@@ -79,7 +79,9 @@ class Stack:
 
     def _request(self, method: str, path: str, login: str | None) -> urllib3.BaseHTTPResponse:
         headers = {"Connection": "close", **urllib3.make_headers(basic_auth=login)}
-        return urllib3.request(method, self.url + path, headers=headers, retries=False, timeout=30, redirect=False)
+        return urllib3.request(
+            method, self.url + path, headers=headers, retries=False, timeout=DEADLINE_SECONDS, redirect=False
+        )
 
     def answers(self) -> bool:
         try:

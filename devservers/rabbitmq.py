@@ -8,7 +8,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pika
 
+from devservers.availability import is_usable
 from devservers.certificates import Authority
 from devservers.erlang import ErlangError, ErlangShell
 from devservers.forwarder import Forwarder
@@ -25,7 +26,6 @@ from devservers.waiting import wait_for
 from soundlift.common.broker.rabbitmq import RabbitMqBroker
 from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
 from soundlift.common.broker.rabbitmq.topology import Topology, dead_name, delay_name
-from soundlift.common.errors import BrokerUnavailable
 
 # Debian's `rabbitmq-server` on PATH is a wrapper that changes the user; the server itself is in the first folder.
 SEARCH_PATH = ("/usr/lib/rabbitmq/bin", os.environ.get("PATH", ""))
@@ -181,15 +181,8 @@ def connect_broker(url: str, topology: Topology, *, prefetch: int = 4) -> Rabbit
     broker = RabbitMqBroker(
         read_addresses(url, TlsFiles()), topology, prefetch=prefetch, confirm_timeout=CONFIRM_SECONDS
     )
-    wait_for(lambda: _is_up(broker), "the queues are declared")
+    wait_for(lambda: is_usable(broker), "the queues are declared")
     return broker
-
-
-def _is_up(broker: RabbitMqBroker) -> bool:
-    with suppress(BrokerUnavailable):
-        broker.check()
-        return True
-    return False
 
 
 def _find(program: str) -> str:

@@ -19,3 +19,16 @@ def wait_for(condition: Callable[[], Found | None], what: str, *, seconds: float
             raise TimeoutError(f"timed out after {seconds:g} s waiting until {what}")
         time.sleep(POLL_SECONDS)
     return found
+
+
+def wait_for_success(step: Callable[[], Found], error: type[Exception], what: str) -> Found:
+    """Return what a step returns once it does not raise the error any more, which it raises after the deadline."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while True:
+        try:
+            return step()
+        except error as raised:
+            if time.monotonic() > deadline:
+                raised.add_note(f"timed out after {DEADLINE_SECONDS} s waiting until {what}")
+                raise
+        time.sleep(POLL_SECONDS)

@@ -7,21 +7,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, current_thread
 
 import argon2
 import pytest
 
-from devservers.waiting import wait_for
+from devservers.waiting import DEADLINE_SECONDS, wait_for_success
 from soundlift.common.auth.bounded_pool import BoundedPool
 from soundlift.common.auth.passwords import Match, Passwords, max_concurrency
 from soundlift.common.errors import Busy
 from soundlift.common.process.memory_limit import memory_limit
 from soundlift.common.settings import Settings
 
-DEADLINE_SECONDS = 30
 MEBIBYTE = 2**20
 HASH_BYTES = Settings.password_memory_kib * 1024
 UNLIMITED_VERSION_1 = str(2**63 - 4096)
@@ -52,13 +51,7 @@ def single_thread_pool(*, queue: int, wait_seconds: float) -> BoundedPool:
 
 def run_once_it_can_start(pool: BoundedPool, call: Callable[[], str]) -> str:
     """Run a call; on a busy machine, even a free thread may not start it in time."""
-
-    def result() -> str | None:
-        with suppress(Busy):
-            return pool.run(call)
-        return None
-
-    return wait_for(result, "the call starts in time")
+    return wait_for_success(lambda: pool.run(call), Busy, "the call starts in time")
 
 
 def test_a_call_that_cannot_start_in_time_is_rejected() -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pika
 import pytest
 
+from devservers.availability import is_usable
 from devservers.forwarder import Forwarder
 from devservers.rabbitmq import RabbitMq, connect_broker, url_through
 from devservers.waiting import wait_for
@@ -19,7 +20,6 @@ from soundlift.common.broker.routes import queues_by_event_type
 from soundlift.common.events import from_message, job_id_from
 from soundlift.common.services import Services
 from tests.factories.accounts import bearer
-from tests.factories.availability import is_usable
 from tests.factories.jobs import MP4
 from tests.fixtures.functions import Call
 

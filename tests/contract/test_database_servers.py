@@ -11,6 +11,7 @@ from threading import Barrier
 import pytest
 import sqlalchemy as sa
 
+from devservers.availability import is_usable
 from devservers.forwarder import Forwarder
 from devservers.mariadb import MariaDb
 from devservers.postgresql import PostgreSql
@@ -21,7 +22,6 @@ from soundlift.common.db.migrations import migrate
 from soundlift.common.db.tables import jobs, users
 from soundlift.common.errors import DatabaseUnavailable
 from soundlift.common.services import Services
-from tests.factories.availability import is_usable
 from tests.factories.jobs import MP3_SOUND, claimed_job, job_now, queued_job, receiving_job
 
 pytestmark = pytest.mark.servers

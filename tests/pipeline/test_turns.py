@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from devservers.availability import is_usable
 from devservers.local_stack import Start
 from devservers.rabbitmq import RabbitMq
 from devservers.waiting import wait_for
@@ -17,7 +18,6 @@ from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.factories.accounts import SECRET
-from tests.factories.availability import is_usable
 from tests.factories.clips import talking_mp4
 from tests.factories.jobs import is_notified, job_now, queued_job
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from structlog.testing import capture_logs
 
+from devservers.availability import is_usable
 from devservers.forwarder import Forwarder
 from devservers.ports import free_port
 from devservers.rabbitmq import RabbitMq, url_through
@@ -19,7 +20,6 @@ from soundlift.common.broker.rabbitmq.addresses import read_addresses
 from soundlift.common.errors import BrokerUnavailable
 from tests.contract.broker.deliveries import VIDEO, event, id_of, receive
 from tests.contract.broker.rabbitmq.conftest import NO_FILES, TOPOLOGY, Connect
-from tests.factories.availability import is_usable
 
 HEARTBEAT_BYTES = 8  # of a frame
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
+from devservers.availability import is_usable
 from devservers.rabbitmq import RabbitMq
 from devservers.waiting import wait_for
 from soundlift.common.broker import DELAYS, Delivery, open_broker
@@ -17,7 +18,6 @@ from soundlift.common.events import VIDEO_UPLOADED
 from soundlift.common.settings import Settings
 from tests.contract.broker.deliveries import VIDEO, event, id_of, receive
 from tests.contract.broker.rabbitmq.conftest import Connect
-from tests.factories.availability import is_usable
 from tests.factories.brokers import ROUTES
 
 

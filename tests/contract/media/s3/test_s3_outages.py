@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import pytest
 
 from devservers.forwarder import Forwarder
 from devservers.s3 import S3
-from devservers.waiting import wait_for
+from devservers.waiting import wait_for_success
 from soundlift.common.errors import StoreUnavailable
 from soundlift.common.media import MediaStore, MediaWriter, new_media_id, open_media
 from soundlift.common.media.s3 import S3Store
@@ -20,14 +19,7 @@ from tests.contract.media.resumed_files import Row
 from tests.contract.media.s3.objects import INFO, MEGABYTE, unfinished_uploads, write_file
 
 MAX_SECONDS = 8  # two attempts of one second and the pause between them, on a busy machine
-
-
 T = TypeVar("T")
-
-
-@pytest.fixture
-def store(s3_server: S3, forwarder: Forwarder) -> MediaStore:
-    return open_media(s3_server.url(port=forwarder.port), "videos")
 
 
 @pytest.fixture
@@ -37,13 +29,7 @@ def impatient_store(s3_server: S3, forwarder: Forwarder) -> MediaStore:
 
 def patiently(step: Callable[[], T]) -> T:
     """Return what a step returns once the store answers in time, which it may not do at once on a busy machine."""
-
-    def result() -> T | None:
-        with suppress(StoreUnavailable):
-            return step()
-        return None
-
-    return wait_for(result, "the store answers in time")
+    return wait_for_success(step, StoreUnavailable, "the store answers in time")
 
 
 def test_a_part_that_could_not_be_sent_is_sent_again_later(store: MediaStore, forwarder: Forwarder) -> None:
